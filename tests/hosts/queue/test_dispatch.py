@@ -55,6 +55,21 @@ def test_a_run_that_fails_does_not_stop_the_queue(runs_dir: Path, runs: InstantR
     assert "bad cannot start. broken" in lines
 
 
+def test_a_run_whose_code_this_user_has_not_allowed_is_left_to_others(
+    runs_dir: Path, runs: InstantRuns, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "own.py").write_text("def same(images):\n    return images\n")
+    code = f"data.transform={tmp_path}/own.py:same"
+    queued(runs_dir, "mine", code)
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setenv("XDG_STATE_HOME", str(tmp_path / "other"))
+        other = queued(runs_dir, "other", code)
+    queue, lines = dispatcher(runs_dir)
+    assert queue.run()
+    assert (runs.names, status(other)) == (["mine"], "queued")
+    assert any(line.startswith("other is left to others. You did not start run ") for line in lines)
+
+
 @pytest.mark.usefixtures("runs")
 def test_a_run_whose_process_dies_does_not_stop_the_queue(runs_dir: Path) -> None:
     queued(runs_dir, "dead")

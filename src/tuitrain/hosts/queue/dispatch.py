@@ -8,10 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tuitrain.config.devices import can_serve, devices_needed, suits, wanted_devices
-from tuitrain.errors import RunError
+from tuitrain.errors import RunError, TrustError
 from tuitrain.hosts.queue.devices import QueueDevices
 from tuitrain.hosts.queue.slots import Slot, create_slots_folder, make_slots, slot_owners
 from tuitrain.hosts.queue.start import start_run
+from tuitrain.hosts.trust import check_run
 from tuitrain.runs.catalog.index import RunIndex
 from tuitrain.runs.catalog.listing import Entry, entry
 from tuitrain.runs.owner import OwnedError
@@ -143,14 +144,23 @@ class Dispatcher:
                 return
 
     def _free(self, owners: dict[Slot, Process]) -> list[Slot]:
-        in_use = self._devices.in_use(process.pid for process in owners.values())
-        return [slot for slot in self._slots if slot not in owners and slot.device not in in_use]
+        free = [slot for slot in self._slots if slot not in owners]
+        in_use = self._devices.in_use(process.pid for process in owners.values()) if free else ()
+        return [slot for slot in free if slot.device not in in_use]
 
     def _start_run(self, run: Entry, slots: list[Slot]) -> None:
         devices = ", ".join(slot.device for slot in slots)
         # Concurrent runs share the cores, as the workers of a sweep do.
         shares = len(self._slots)
         threads = max(1, min(4, available_cores() // shares)) if shares > 1 else None
+        try:
+            check_run(run.folder)
+        except TrustError as error:
+            # Another user, who has allowed this code, may work on the same runs folder.
+            self._refuse(run, f"is left to others. {plain(error)}")
+            return
+        except RunError:
+            pass  # The start finds and records the reason.
         try:
             if start_run(run.folder, slots, threads):
                 self._running[run.folder.id] = entry(run.folder)
