@@ -13,6 +13,9 @@ from tuitrain.runs.process import Process
 FORMAT = 1
 # Integers that a float represents exactly.
 Count = Annotated[int, Meta(ge=0, le=2**53)]
+# Priorities that a table shows in full.
+HIGHEST_PRIORITY = 9999
+Priority = Annotated[int, Meta(ge=-HIGHEST_PRIORITY, le=HIGHEST_PRIORITY)]
 Accuracy = Annotated[float, Meta(ge=0, le=1)]
 SplitName = Literal["validation", "test"]
 CheckpointName = Literal["last", "best"]
@@ -168,7 +171,7 @@ class Waiting(Struct, frozen=True, kw_only=True):
     by: Literal["queue", "slurm"]
     since: float
     reason: str = ""
-    priority: int = 0
+    priority: Priority = 0
     held: bool = False
     job: str = ""
     cluster: str = ""
