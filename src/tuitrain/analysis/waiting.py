@@ -40,6 +40,7 @@ def reasons(entries: Sequence[Entry], sessions: Sequence[QueueSession]) -> dict[
             place = places.get(run.folder.id)
             in_line = place is not None and not waiting.held
             parts = [f"{place} of {count} in the queue"] if in_line else []
+            parts.append(reason(waiting, run.config, sessions))
             parts += [f"priority {waiting.priority}"] if waiting.priority else []
-            found[run.folder.id] = " · ".join([*parts, reason(waiting, run.config, sessions)])
+            found[run.folder.id] = " · ".join(parts)
     return found

@@ -280,6 +280,7 @@ def add_resume(resume: Parser) -> None:
         "--set", action="append", default=[], metavar="KEY=VALUE",
         help="change where the run finds its images (data.dir) or trains (training.device)",
     )  # fmt: skip
+    add_queueing(resume)
 
 
 def add_cache(cache: Parser) -> None:

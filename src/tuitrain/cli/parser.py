@@ -80,6 +80,7 @@ COMMANDS: dict[str, str] = {
     "app": "open the app (the default)",
     "train": "train a run and print its result",
     "submit": "submit a run to Slurm",
+    "plan": "tell whether a run fits into the memory, and how long it takes",
     "lr-find": "find a learning rate by a range test",
     "sweep": "train a run for each combination of several settings",
     "learning-curve": "train a run's settings on parts of the data, to tell whether more data would help",
@@ -109,7 +110,7 @@ COMMANDS: dict[str, str] = {
 
 
 # Internal commands of background processes, whose output is their log.
-BACKGROUND = ("work", "sweep-work")
+BACKGROUND = ("work", "rank", "sweep-work")
 
 
 def _build() -> argparse.ArgumentParser:
@@ -135,6 +136,7 @@ def _build() -> argparse.ArgumentParser:
     add("app", shared)
     options.add_train(add("train", shared, machine, detachable))
     options.add_submit(add("submit", shared, machine, trusting))
+    options.add_settings(add("plan", shared, machine, trusting))
     options.add_settings(add("lr-find", shared, machine, trusting, module="lr_find"))
     options.add_sweep(add("sweep", shared, machine, detachable))
     options.add_learning_curve(add("learning-curve", shared, machine, one_run, detachable, module="learning_curve"))
@@ -178,6 +180,15 @@ def _background_processes(commands: "argparse._SubParsersAction[Parser]") -> Non
     work.add_argument("--slot", action="append", default=[])
     work.add_argument("--slurm", action="store_true")
     work.set_defaults(run=_import_later("work"))
+    rank = commands.add_parser("rank", add_help=False)
+    rank.add_argument("path", type=Path)
+    rank.add_argument("--launcher", type=int)
+    rank.add_argument("--exchange", type=Path)
+    rank.add_argument("--devices")
+    rank.add_argument("--epochs", type=int)
+    rank.add_argument("--schedule", default="stretch")
+    rank.add_argument("--allowed", default="")
+    rank.set_defaults(run=_import_later("rank"))
     worker = commands.add_parser("sweep-work", add_help=False)
     worker.add_argument("path", type=Path)
     worker.add_argument("--device", default="")

@@ -3,6 +3,7 @@
 import msgspec
 
 from tuitrain.config.data.datasets import DATASETS
+from tuitrain.config.device_list import several_devices
 from tuitrain.config.schema import Config, Finetune
 
 
@@ -20,6 +21,7 @@ def stacking_key(config: Config) -> Config | None:
     # The stacked loss has no weights, which depend on the seed of each run.
     unweighted = training.class_weights == "none" and training.ema is None and config.finetune == Finetune()
     stackable_training = training.precision == "fp32" and training.max_minutes is None and unweighted
+    stackable_training = stackable_training and not several_devices(training.devices)
     if not (stackable_model and stackable_data and stackable_optimizer and stackable_training):
         return None
     replace = msgspec.structs.replace

@@ -21,7 +21,7 @@ def waits_for_slurm(state: State) -> Waiting | None:
 def wait_for_slurm(folder: RunFolder, waiting: Waiting, **changes: Any) -> None:
     """Record the job that will start the run, in place of any earlier record, and other `changes` of its state. Raise
     RunError if a process owns the run or its state cannot be written."""
-    changes |= {"status": "queued", "phase": "", "reason": "", "ended": None, "process": None, "waiting": waiting}
+    changes |= {"status": "queued", "phase": "", "reason": "", "process": None, "waiting": waiting}
     change_state(folder, lambda state: structs.replace(state, **changes))
 
 
@@ -51,13 +51,19 @@ def change_state(folder: RunFolder, change: Callable[[State], State]) -> None:
 
 
 def end_waiting(folder: RunFolder, status: Literal["stopped", "failed"], reason: str) -> State | None:
-    """Record that Slurm will not start the run, and why; return its state. Return None if the run does not wait."""
+    """Record that Slurm will not start the run, and why; return its state. A run that had ended before keeps that end.
+    Return None if the run does not wait."""
     writer = RunWriter(folder)
     try:
-        if waits_for_slurm(writer.previous) is None:
+        if writer.waiting is None or writer.waiting.by != "slurm":
             return None
-        record_end(writer, status, reason)
+        if writer.waiting.before == "queued":
+            record_end(writer, status, reason)
+        else:
+            writer.restore_state(reason)
         return writer.state
+    except OSError as error:
+        raise RunError(f"The run cannot be written: {error.strerror}.") from None
     finally:
         writer.close()
 

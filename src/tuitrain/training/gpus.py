@@ -24,9 +24,25 @@ def choose_gpu(*, hold: bool) -> int:
     return uuids[chosen]
 
 
+def choose_gpus(count: int) -> list[int]:
+    """Return torch's numbers of the `count` GPUs that `choose_gpu` would take one after the other."""
+    uuids = {torch_uuid(index): index for index in range(torch.cuda.device_count())}
+    known = visible_gpus(GpuReader().read())
+    ranked = sorted(uuids, key=lambda uuid: _rank(known.get(uuid)))
+    free = [uuid for uuid in ranked if gpu_lock.hold(uuid)]
+    gpu_lock.release()
+    return sorted(uuids[uuid] for uuid in [*free, *(uuid for uuid in ranked if uuid not in free)][:count])
+
+
 def hold_gpu(index: int) -> None:
     """Mark a GPU as used, so that runs that choose their GPU avoid it."""
     gpu_lock.hold(torch_uuid(index))
+
+
+def driver_free_memory(index: int) -> int | None:
+    """Return the free bytes of a GPU without creating a CUDA context; None if the driver does not tell."""
+    gpu = visible_gpus(GpuReader().read()).get(torch_uuid(index))
+    return None if gpu is None or gpu.total_memory is None or gpu.memory is None else gpu.total_memory - gpu.memory
 
 
 def torch_uuid(index: int) -> str:

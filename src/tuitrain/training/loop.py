@@ -161,7 +161,7 @@ class Loop(ControlledLoop):
         clip, accumulate = self.config.optimizer.clip_norm, self.config.optimizer.accumulate
         batches, scaled = setup.batches_per_epoch, scaler.is_enabled()
         backward, fused_step = build_backward(setup), FusedStep(optimizer)
-        for pixels, classes in self._resources.timed(setup.dataset.train.batches(order, self.config.data.batch_size)):
+        for pixels, classes in self._resources.timed(setup.batches(order)):
             images, labels = setup.inputs_and_labels(pixels, classes)  # (N, C, H, W), (N,) or (N, K)
             # The epoch's last step may accumulate fewer mini-batches.
             accumulated = min(accumulate, batches - progress.batch // accumulate * accumulate)

@@ -50,26 +50,37 @@ def train_run(
     its ending cannot be written.
     """
     writer = writer or RunWriter(folder)
+    try:
+        ending, progressed = run_loop(writer, lambda: Loop(prepare(), writer, inbox, epochs, schedule))
+        end_run(writer, ending, progressed=progressed)
+    finally:
+        writer.close()
+    return writer.state
+
+
+def run_loop(writer: RunWriter, build: Callable[[], Loop]) -> tuple[Ending, bool]:
+    """Build a loop and train to the end. Return the ending, and whether the loop completed a step or an epoch."""
     loop: Loop | None = None
 
     def train() -> Ending:
         nonlocal loop
         writer.update(status="running", phase="preparing", reason="", ended=None)
-        loop = Loop(prepare(), writer, inbox, epochs, schedule)
+        loop = build()
         restore_run(loop)
         loop.run()
         return "finished", loop.progress.over
 
+    ending = ending_of(writer, train, lambda: str(loop.setup.device) if loop else "the device")
+    assert ending is not None
+    return ending, loop is not None and loop.has_progressed
+
+
+def end_run(writer: RunWriter, ending: Ending, *, progressed: bool) -> None:
+    """As `record_ending`, but raises TrainingError if the ending cannot be written."""
     try:
-        ending = ending_of(writer, train, lambda: str(loop.setup.device) if loop else "the device")
-        assert ending is not None
-        try:
-            record_ending(writer, ending, loop)
-        except OSError as error:
-            raise _unwritable(folder, error, ending) from None
-    finally:
-        writer.close()
-    return writer.state
+        record_ending(writer, ending, progressed=progressed)
+    except OSError as error:
+        raise _unwritable(writer.folder, error, ending) from None
 
 
 def _unwritable(folder: RunFolder, error: OSError, ending: Ending) -> TrainingError:
@@ -182,11 +193,11 @@ def _hardware(device: str) -> str:
     return re.sub(r"^cuda:\d+", "cuda", device)
 
 
-def record_ending(writer: RunWriter, ending: Ending, loop: Loop | None) -> None:
+def record_ending(writer: RunWriter, ending: Ending, *, progressed: bool) -> None:
     """Write the run's last event, log line and state. If a run that had ended fails before it completes a step, its
     former state is restored and RunError raised. Raises OSError if the state cannot be written."""
     status, reason = ending
-    if status == "failed" and writer.resumed and not (loop and loop.has_progressed):
+    if status == "failed" and writer.resumed and not progressed:
         writer.restore_state(reason)
         raise RunError(reason)
     try:

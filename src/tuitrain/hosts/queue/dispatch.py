@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tuitrain.config.devices import can_serve, devices_needed, serves
+from tuitrain.config.devices import can_serve, devices_needed, suits
 from tuitrain.errors import RunError
 from tuitrain.hosts.queue.devices import QueueDevices
 from tuitrain.hosts.queue.slots import Slot, create_slots_folder, make_slots, slot_owners
@@ -131,8 +131,8 @@ class Dispatcher:
         owners = slot_owners(self._slots)
         free = self._free(owners)
         for run in startable:
-            suitable = _on_different_devices([slot for slot in free if serves(slot.device, run.config.training.device)])
-            needed = devices_needed(run.config)
+            suitable = _on_different_devices([slot for slot in free if suits(slot.device, run.config)])
+            needed = devices_needed(run.config, self._devices.names)
             # A run that needs several devices keeps those that are free, or runs behind it would take them forever.
             free = [slot for slot in free if slot not in suitable[:needed]]
             if len(suitable) >= needed:

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping
 from itertools import pairwise
-from typing import Annotated, Literal
+from typing import Annotated, Final, cast
 
 from msgspec import Meta, Struct, structs
 from textual.app import ComposeResult
@@ -15,20 +15,22 @@ from tuitrain.config.arguments import TABLE
 from tuitrain.config.code import COMMAND
 from tuitrain.config.settings import Setting, declared_settings, sections, settings
 from tuitrain.hosts.slurm.client import has_slurm
-from tuitrain.widgets.forms.draft import Draft
+from tuitrain.widgets.forms.draft import Draft, RunsIn
 from tuitrain.widgets.forms.fields import Field, PressField, TextField, make_field
 from tuitrain.widgets.forms.labels import HIDEABLE, unused_reason
 
 # The keys of fields that are not settings.
 NAME, RUNS_IN = "name", "start.runs_in"
 NAME_HELP = ("Name of the run, also part of its folder name", "any text, or none")
-BACKGROUND, SLURM = "background process", "Slurm"
+BACKGROUND: Final = "background process"
+QUEUE: Final = "queue"
+SLURM: Final = "Slurm"
 
 
 class StartOptions(Struct):
     runs_in: Annotated[
-        Literal["this app", "background process", "Slurm"],
-        Meta(description="Where the run trains; a background process keeps running after you quit"),
+        RunsIn,
+        Meta(description="Where the run trains; a background process survives the app, the queue waits for a device"),
     ] = "this app"
 
 
@@ -84,12 +86,8 @@ class Form(VerticalScroll, can_focus=False, inherit_bindings=False):
         return self.fields[NAME].text.strip()
 
     @property
-    def in_background(self) -> bool:
-        return self.fields[RUNS_IN].text == BACKGROUND
-
-    @property
-    def in_slurm(self) -> bool:
-        return self.fields[RUNS_IN].text == SLURM
+    def runs_in(self) -> RunsIn:
+        return cast(RunsIn, self.fields[RUNS_IN].text)
 
     @property
     def texts(self) -> dict[str, str]:
@@ -110,7 +108,7 @@ class Form(VerticalScroll, can_focus=False, inherit_bindings=False):
         texts = self.texts
         for key, field in self.fields.items():
             unused = unused_reason(key, texts)
-            if key == RUNS_IN and is_sweep and not self.in_slurm:
+            if key == RUNS_IN and is_sweep and self.runs_in not in (QUEUE, SLURM):
                 unused = "ignored: sweeps run in the background"
             field.set_note(errors.get(key, ""), unused, counts.get(key, 1))
         self._fold()
