@@ -1,21 +1,37 @@
 """Record that a run waits for a Slurm job, and how the wait ended, while no process owns the run."""
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
 from msgspec import structs
 
 from tuitrain.errors import RunError
 from tuitrain.files import replace
-from tuitrain.runs.folder import RunFolder
+from tuitrain.runs.folder import RunFolder, shown_status
 from tuitrain.runs.owner import claim, release
 from tuitrain.runs.records import State, Waiting
 from tuitrain.runs.writer import RunWriter, encode_pretty
+
+# Seconds after a run was killed in which Slurm requeues its job.
+LOST = 3600.0
 
 
 def waits_for_slurm(state: State) -> Waiting | None:
     """Return the record of a run that Slurm has yet to start."""
     return state.waiting if state.status == "queued" and state.waiting and state.waiting.by == "slurm" else None
+
+
+def waiting_runs(runs: Iterable[tuple[RunFolder, State]]) -> list[RunFolder]:
+    """Return the runs about which Slurm has to be asked."""
+    return [folder for folder, state in runs if waits_for_slurm(state) or is_lost(state)]
+
+
+def is_lost(state: State) -> bool:
+    """Return whether a job was killed before it could save the run: Slurm may have requeued it."""
+    if state.slurm is None or abs(time.time() - state.heartbeat) > LOST:
+        return False
+    return shown_status(state) == "interrupted"
 
 
 def wait_for_slurm(folder: RunFolder, waiting: Waiting, **changes: Any) -> None:

@@ -13,10 +13,10 @@ from tuitrain.cli.parser import parse
 from tuitrain.hosts.slurm import client, watch
 from tuitrain.hosts.slurm.client import Listed, SlurmError
 from tuitrain.hosts.slurm.reasons import describe
-from tuitrain.hosts.slurm.watch import SlurmWatch, update_waiting, waiting_runs
+from tuitrain.hosts.slurm.watch import SlurmWatch, update_waiting
 from tuitrain.runs.folder import RunFolder, shown_status
 from tuitrain.runs.records import SlurmJob, Waiting
-from tuitrain.runs.slurm import change_state, change_waiting, wait_for_slurm
+from tuitrain.runs.slurm import change_state, change_waiting, wait_for_slurm, waiting_runs
 from tuitrain.runs.writer import RunWriter
 
 WriteRun = Callable[..., RunFolder]
