@@ -84,6 +84,16 @@ def end_waiting(folder: RunFolder, status: Literal["stopped", "failed"], reason:
         writer.close()
 
 
+def end_lost(folder: RunFolder, reason: str) -> None:
+    """Record why a run failed whose job was killed, unless another process has continued it."""
+    writer = RunWriter(folder)
+    try:
+        if is_lost(writer.previous):
+            record_end(writer, "failed", reason)
+    finally:
+        writer.close()
+
+
 def record_end(writer: RunWriter, status: Literal["stopped", "failed"], reason: str) -> None:
     """End a run that does not train. Raise RunError if its files cannot be written."""
     try:

@@ -178,6 +178,18 @@ def test_a_killed_run_whose_job_waits_again_is_queued(slurm: FakeSlurm, write_ru
     assert "(BeginTime)" in reason(folder)
 
 
+@pytest.mark.parametrize(
+    ("state", "status"), [("OUT_OF_MEMORY", "failed"), ("COMPLETING", "interrupted"), ("RUNNING", "interrupted")]
+)
+def test_slurm_says_why_a_run_was_killed(slurm: FakeSlurm, write_run: WriteRun, state: str, status: str) -> None:
+    folder = write_run("killed", status="running", dead=True)
+    change_state(folder, lambda state: structs.replace(state, slurm=SlurmJob(id="12")))
+    slurm.answer("squeue", row(state, "OutOfMemory"))
+    update_waiting([folder])
+    assert shown_status(folder.state()) == status
+    assert ("Slurm job 12 ended: OUT_OF_MEMORY OutOfMemory." in folder.state().reason) == (status == "failed")
+
+
 def test_a_slow_slurm_does_not_block_who_looks(slurm: FakeSlurm, waiting: RunFolder, tmp_path: Path) -> None:
     release = tmp_path / "release"
     slurm.answer("squeue", row(), before=f"while [ ! -e {release} ]; do /bin/sleep 0.05; done")

@@ -16,7 +16,7 @@ from tuitrain.hosts.slurm.reasons import describe
 from tuitrain.hosts.subprocesses import last_line
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.records import Waiting
-from tuitrain.runs.slurm import change_waiting, end_waiting, is_lost, wait_for_slurm, waits_for_slurm
+from tuitrain.runs.slurm import change_waiting, end_lost, end_waiting, is_lost, wait_for_slurm, waits_for_slurm
 from tuitrain.runs.sweeps.folder import SweepFolder
 
 # Seconds between two questions to Slurm, also while nobody has pressed a key for `IDLE_AFTER` seconds.
@@ -25,6 +25,8 @@ INTERVAL, IDLE_INTERVAL, IDLE_AFTER = 15.0, 300.0, 600.0
 RUNS_INTERVAL = 1.0
 # Seconds after the end of a job in which this machine may still see an old state of its run, over NFS.
 SETTLED = 60.0
+# How Slurm ends a job that could not save its run.
+KILLED = ("DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "TIMEOUT")
 # Seconds that a submission may take.
 SUBMISSION = 600.0
 
@@ -88,6 +90,10 @@ def _update_run(folder: RunFolder, jobs: dict[str, Listed], cluster: str, asked:
         if job is not None and job.state == "PENDING":
             record = Waiting(by="slurm", since=asked, job=job.id, reason=describe(job), cluster=cluster)
             wait_for_slurm(folder, record)
+        elif job is not None and job.state in KILLED:
+            # Nobody else can say why the run was interrupted.
+            resume = f"Continue it: tuitrain submit --resume {folder.id}"
+            end_lost(folder, f"Slurm job {job.id} ended: {job.state} {job.reason}. {resume}")
     elif waiting.cluster not in ("", cluster):
         return
     elif not waiting.job:
