@@ -65,10 +65,12 @@ def _parse_all(arguments: list[str]) -> argparse.Namespace:
 
 
 def _join_dashed_values(arguments: list[str]) -> list[str]:
-    """Turn `--sort -test` into `--sort=-test`, because argparse would parse `-test` as an option."""
+    """Turn `--sort -test` into `--sort=-test`, because argparse would parse `-test` as an option, and likewise
+    `--sbatch --exclusive`."""
     joined: list[str] = []
     for text in arguments:
-        if joined and joined[-1] in ("--sort", "--filter") and text.startswith("-") and not text.startswith("--"):
+        dashed = text.startswith("-") and not text.startswith("--")
+        if joined and (joined[-1] == "--sbatch" or (joined[-1] in ("--sort", "--filter") and dashed)):
             joined[-1] += f"={text}"
         else:
             joined.append(text)
