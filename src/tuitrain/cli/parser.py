@@ -80,8 +80,8 @@ def _join_dashed_values(arguments: list[str]) -> list[str]:
 COMMANDS: dict[str, str] = {
     "app": "open the app (the default)",
     "train": "train a run and print its result",
-    "submit": "submit a run to Slurm",
     "plan": "tell whether a run fits into the memory, and how long it takes",
+    "submit": "submit a run to Slurm",
     "lr-find": "find a learning rate by a range test",
     "sweep": "train a run for each combination of several settings",
     "learning-curve": "train a run's settings on parts of the data, to tell whether more data would help",
@@ -137,8 +137,8 @@ def _build() -> argparse.ArgumentParser:
 
     add("app", shared)
     options.add_train(add("train", shared, machine, detachable))
-    options.add_submit(add("submit", shared, machine, trusting))
     options.add_settings(add("plan", shared, machine, trusting))
+    options.add_submit(add("submit", shared, machine, trusting))
     options.add_settings(add("lr-find", shared, machine, trusting, module="lr_find"))
     options.add_sweep(add("sweep", shared, machine, detachable))
     options.add_learning_curve(add("learning-curve", shared, machine, one_run, detachable, module="learning_curve"))

@@ -202,7 +202,8 @@ class State(Struct, kw_only=True):
     `memory` is in bytes. The learning-rate schedule spans the steps from `schedule_start` to the end of epoch
     `schedule_end`; None: of the last epoch. `lr` is the learning rate that a user set while the run was active.
     `not_continued` is the reason why the last attempt to resume the run failed. `waiting` is not None while the queue
-    or Slurm has yet to start or continue the run. `slurm` is None unless a Slurm job trained the run last.
+    or Slurm has yet to start or continue the run. `slurm` is None unless a Slurm job trained the run last. `fitting`
+    are the settings, by key, with which a run that ran out of memory should fit.
     """
 
     status: Status = "queued"
@@ -230,6 +231,7 @@ class State(Struct, kw_only=True):
     validation: Score | None = None
     test: Score | None = None
     best: Best | None = None
+    fitting: dict[str, int | bool | str] = {}
 
     @property
     def begun(self) -> int:
