@@ -19,15 +19,16 @@ from tuitrain.runs.follower import Follower
 from tuitrain.training.run import train_run
 from tuitrain.training.setup import prepare
 
-QUICK = ("training.device=cpu", "training.threads=1", "training.log_every=1", "training.epochs=2")
+QUICK = ("training.device=cpu", "training.threads=1", "training.epochs=2")
 FEW = ("data.fraction=0.08", "training.epochs=1")  # 100 training images
 RANKS = 3
 # No batch and no epoch divides evenly.
 RUNS: dict[str, tuple[str, ...]] = {
-    "mlp": ("data.batch_size=61", "optimizer.name=sgd", "optimizer.lr=0.1", "evaluation.at_start=true"),
+    "mlp": ("data.batch_size=61", "optimizer.name=sgd", "optimizer.lr=0.1", "evaluation.at_start=true",
+            "training.log_every=1"),
     "accumulated": (
         "data.batch_size=61", "optimizer.accumulate=4", "optimizer.clip_norm=0.5", "training.class_weights=balanced",
-        "training.label_smoothing=0.1", "training.ema=0.9", "training.best=accuracy",
+        "training.label_smoothing=0.1", "training.ema=0.9", "training.best=accuracy", "training.log_every=3",
     ),
     "cnn with batch norm": (
         "model.name=cnn", "model.channels=8", "model.batch_norm=true", "data.batch_size=127", "optimizer.name=muon",
