@@ -50,6 +50,6 @@ def test_the_place_in_the_queue(runs_dir: Path) -> None:
     assert texts == {
         "x": "2 of 3 in the queue · waits for a free device",
         "y": "1 of 3 in the queue · waits for a free device",
-        "z": "priority 4 · held",
+        "z": "held · priority 4",
         "w": "Slurm job 9",
     }

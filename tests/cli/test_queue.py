@@ -14,7 +14,7 @@ from hosts.queue.queue_runs import queued, start_queue
 from tuitrain.cli.parser import parse
 from tuitrain.errors import ConfigError, RunError
 from tuitrain.hosts.sweeps.create import start_new_sweep
-from tuitrain.runs.folder import folders, shown_status
+from tuitrain.runs.folder import RunFolder, folders, shown_status
 from tuitrain.runs.process import alive
 from tuitrain.runs.queue import QueueFolder
 from tuitrain.runs.sweeps.catalog import list_sweeps
@@ -78,6 +78,28 @@ def test_usage_that_is_refused(tuitrain: Callable[..., int], runs_dir: Path, wor
     with pytest.raises(ConfigError, match=message):
         tuitrain(*words)
     assert not list(folders(runs_dir))
+
+
+def test_resume_queue(
+    tuitrain: Callable[..., int],
+    write_run: Callable[..., RunFolder],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder = write_run("done")
+    with pytest.raises(RunError, match="The run has finished"):
+        tuitrain("resume", folder.id, "--queue")
+    assert tuitrain("resume", folder.id, "--queue", "--epochs", "+2", "--schedule", "hold", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["status"] == "queued"
+    waiting = in_queue(folder.state())
+    assert waiting is not None
+    assert (waiting.epochs, waiting.schedule, waiting.before) == (5, "hold", "finished")
+    with pytest.raises(RunError, match="is already queued"):
+        tuitrain("resume", folder.id)
+    assert tuitrain("stop", folder.id) == 0
+    assert folder.state().status == "finished"
+    paused = write_run("paused", status="paused")
+    with pytest.raises(RunError, match="A paused run keeps its device"):
+        tuitrain("resume", paused.id, "--queue")
 
 
 def test_hold_release_priority_and_cancel(

@@ -16,7 +16,7 @@ def reason(waiting: Waiting, config: Config, sessions: Sequence[QueueSession]) -
     """Return why the run has not started, such as `waits for a free device`. `sessions` are the queues that work on its
     runs folder."""
     if waiting.by == "slurm":
-        return ": ".join(part for part in (f"Slurm job {plain(waiting.job, 20)}", plain(waiting.reason, 200)) if part)
+        return ": ".join(filter(None, (f"Slurm job {plain(waiting.job, 20)}".strip(), plain(waiting.reason, 200))))
     if waiting.held:
         return "held"
     if not sessions:
@@ -40,6 +40,7 @@ def reasons(entries: Sequence[Entry], sessions: Sequence[QueueSession]) -> dict[
             place = places.get(run.folder.id)
             in_line = place is not None and not waiting.held
             parts = [f"{place} of {count} in the queue"] if in_line else []
+            parts.append(reason(waiting, run.config, sessions))
             parts += [f"priority {waiting.priority}"] if waiting.priority else []
-            found[run.folder.id] = " · ".join([*parts, reason(waiting, run.config, sessions)])
+            found[run.folder.id] = " · ".join(parts)
     return found

@@ -124,6 +124,8 @@ def add_sweep(sweep: Parser) -> None:
     sweep.add_argument("--trials", type=int, metavar="N", help="number of sampled trials; may be increased for a SWEEP")
     sweep.add_argument("--seeds", type=int, metavar="N", help="runs per trial; may be increased for a SWEEP")
     sweep.add_argument("--parallel", metavar="N", help="concurrent runs per device")
+    sweep.add_argument("--submit", type=positive, metavar="N", help="submit N workers to Slurm, as a job array")
+    add_sbatch(sweep)
     add_queueing(sweep)
     # The `code_key` of allowed code, for a background process.
     sweep.add_argument("--allowed", default="", help=argparse.SUPPRESS)
@@ -278,6 +280,7 @@ def add_resume(resume: Parser) -> None:
         "--set", action="append", default=[], metavar="KEY=VALUE",
         help="change where the run finds its images (data.dir) or trains (training.device)",
     )  # fmt: skip
+    add_queueing(resume)
 
 
 def add_cache(cache: Parser) -> None:

@@ -78,6 +78,7 @@ COMMANDS: dict[str, str] = {
     "app": "open the app (the default)",
     "train": "train a run and print its result",
     "submit": "submit a run to Slurm",
+    "plan": "tell whether a run fits into the memory, and how long it takes",
     "lr-find": "find a learning rate by a range test",
     "sweep": "train a run for each combination of several settings",
     "learning-curve": "train a run's settings on parts of the data, to tell whether more data would help",
@@ -133,6 +134,7 @@ def _build() -> argparse.ArgumentParser:
     add("app", shared)
     options.add_train(add("train", shared, machine, detachable))
     options.add_submit(add("submit", shared, machine, trusting))
+    options.add_settings(add("plan", shared, machine, trusting))
     options.add_settings(add("lr-find", shared, machine, trusting, module="lr_find"))
     options.add_sweep(add("sweep", shared, machine, detachable))
     options.add_learning_curve(add("learning-curve", shared, machine, one_run, detachable, module="learning_curve"))
@@ -192,4 +194,5 @@ def _background_processes(commands: "argparse._SubParsersAction[Parser]") -> Non
     worker.add_argument("--until", type=float)
     worker.add_argument("--stack", type=int, default=1)
     worker.add_argument("--allowed", default="")
+    worker.add_argument("--slurm", type=float)
     worker.set_defaults(run=_import_later("sweep_work"))

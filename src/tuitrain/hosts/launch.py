@@ -150,7 +150,7 @@ def resume_run(
         closing(RunWriter(folder)) as writer,
     ):
         if slots:
-            check_startable(folder, writer.previous)
+            check_startable(folder, writer.waiting)
             writer.log(f"started by the queue in the slot {', '.join(slots)}", detail=True)
         # The process that started this one waits until the run has an owner; loading torch takes seconds.
         _announce(writer, capture)

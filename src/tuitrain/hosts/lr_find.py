@@ -39,7 +39,7 @@ def find_learning_rate(
         from tuitrain.training.lr_finder.suggestion import smoothed, suggestion
         from tuitrain.training.setup import prepare
 
-        setup = prepare(_with_what_most_epochs_train(with_absolute_paths(config, runs_dir)), progress)
+        setup = prepare(with_what_most_epochs_train(with_absolute_paths(config, runs_dir)), progress)
         rates, losses, curve = list[float](), list[float](), list[float]()
         for rate, loss in range_test(setup, low, high, steps):
             rates.append(rate)
@@ -51,7 +51,7 @@ def find_learning_rate(
         return RangeTest(tuple(rates[: len(curve)]), tuple(curve), suggestion(rates, losses))
 
 
-def _with_what_most_epochs_train(config: Config) -> Config:
+def with_what_most_epochs_train(config: Config) -> Config:
     """Return `config` without the epochs at the beginning that train only the classifier, whose learning rate is far
     too high for all weights; unchanged if it has no other epochs."""
     if config.finetune.freeze_epochs >= config.training.epochs:

@@ -4,8 +4,9 @@ from collections.abc import Iterable
 from math import exp, isfinite
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct, field
+from msgspec import Meta, Struct, field, structs
 
+from tuitrain.config.schedule import Extension
 from tuitrain.config.schema import Goal
 from tuitrain.runs.process import Process
 
@@ -161,7 +162,8 @@ class RunInfo(Struct, kw_only=True):
 class Waiting(Struct, frozen=True, kw_only=True):
     """What will start a run that no process owns: the `queue` of its runs folder, by `priority`, highest first, unless
     the run is `held`; or Slurm, as the `job` with this id of the `cluster`. The id is empty until Slurm has accepted
-    the job. `reason` says why the run has not started yet."""
+    the job. `reason` says why the run has not started yet. A run that continues had the status `before` and its reason,
+    and may get a new number of `epochs`."""
 
     by: Literal["queue", "slurm"]
     since: float
@@ -170,6 +172,10 @@ class Waiting(Struct, frozen=True, kw_only=True):
     held: bool = False
     job: str = ""
     cluster: str = ""
+    before: Status = "queued"
+    before_reason: str = ""
+    epochs: Count | None = None
+    schedule: Extension = "stretch"
 
 
 class SlurmJob(Struct, frozen=True, kw_only=True):
@@ -230,6 +236,14 @@ class State(Struct, kw_only=True):
     @property
     def active(self) -> bool:
         return self.status in ACTIVE
+
+    @property
+    def before_waiting(self) -> "State":
+        """The state of a run that had begun before it waited; the present state of any other run."""
+        waiting = self.waiting
+        if self.status != "queued" or waiting is None or waiting.before == "queued":
+            return self
+        return structs.replace(self, status=waiting.before, reason=waiting.before_reason, waiting=None)
 
 
 class Sample(Struct, frozen=True):

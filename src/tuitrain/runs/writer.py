@@ -122,8 +122,9 @@ class RunWriter:
     started no longer is, once its state is written.
 
     `resumed` is true if the run had ended or been interrupted, and false for a new run and one that moved to this
-    process. `previous` is the state before this process owned it. Raises RunError if another process owns the run. A
-    `deputy` writes in place of the process that owns the run, and waits for this one.
+    process. `previous` is the state before this process owned it or the run waited, and `waiting` what it waited for.
+    A `deputy` writes in place of the process that owns the run, and waits for this one. Raises RunError if another
+    process owns the run.
     """
 
     def __init__(self, folder: RunFolder, *, deputy: bool = False) -> None:
@@ -131,7 +132,9 @@ class RunWriter:
             claim(folder)
         self.folder = folder
         try:
-            self.previous = folder.state()
+            found = folder.state()
+            self.waiting = found.waiting if found.status == "queued" else None
+            self.previous = found.before_waiting
             self.resumed = shown_status(self.previous) not in ACTIVE
             owner = self.previous.process if deputy else this_process()
             self.state = msgspec.structs.replace(

@@ -22,9 +22,10 @@ def free_memory(device: torch.device) -> int:
     return int(psutil.virtual_memory().available)
 
 
-def fits_in_memory(size: int, device: torch.device) -> bool:
-    """Return whether `size` bytes take less than half of the free memory of the device. Training needs the rest."""
-    return size < free_memory(device) / 2
+def fits_in_memory(size: int, device: torch.device, free: int | None = None) -> bool:
+    """Return whether `size` bytes take less than half of the free memory of the device, which is `free` if that is
+    known. Training needs the rest."""
+    return size < (free_memory(device) if free is None else free) / 2
 
 
 def choose_device(name: str, *, hold: bool = False) -> torch.device:

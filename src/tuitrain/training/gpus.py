@@ -39,6 +39,12 @@ def hold_gpu(index: int) -> None:
     gpu_lock.hold(torch_uuid(index))
 
 
+def driver_free_memory(index: int) -> int | None:
+    """Return the free bytes of a GPU without creating a CUDA context; None if the driver does not tell."""
+    gpu = visible_gpus(GpuReader().read()).get(torch_uuid(index))
+    return None if gpu is None or gpu.total_memory is None or gpu.memory is None else gpu.total_memory - gpu.memory
+
+
 def torch_uuid(index: int) -> str:
     """Return the UUID of torch's GPU `index` without creating a CUDA context, which would take memory of each GPU."""
     return str(torch.cuda.get_device_properties(index).uuid)

@@ -5,12 +5,14 @@ import importlib.util
 import inspect
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn, optim
+from torch.utils._python_dispatch import TorchDispatchMode as TorchDispatchMode
 
 # The update kernels that the fused optimizers call. `Optimizer.step` gathers weights, gradients and state before each
 # call, which takes as long as the arithmetic of a small network. None in a torch without them: optim/fused.py then
@@ -81,3 +83,10 @@ def without_dynamo(optimizer_class: Any) -> Callable[..., optim.Optimizer]:
     members = {"step": eager_step, "__doc__": optimizer_class.__doc__}
     subclass: Callable[..., optim.Optimizer] = type(optimizer_class.__name__, (optimizer_class,), members)
     return subclass
+
+
+def fake_tensors() -> AbstractContextManager[object]:
+    """Return a context in which tensors have a shape, a type and a device, but no memory."""
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    return FakeTensorMode(allow_non_fake_inputs=True)

@@ -15,7 +15,7 @@ from tuitrain.config.data.schema import Data
 from tuitrain.config.schema import Config
 from tuitrain.config.values import override
 from tuitrain.errors import DataError
-from tuitrain.hosts.preview.preview import Preview, add_network, preview_data
+from tuitrain.hosts.preview.preview import Preview, add_need, add_network, preview_data, still_known
 from tuitrain.hosts.preview.process import PreviewProcess
 from tuitrain.hosts.preview.split_sizes import SplitSizes, split_sizes
 from tuitrain.image_folder.splits import FolderSplits
@@ -183,12 +183,32 @@ def test_the_process_answers_and_ends() -> None:
     try:
         for settings in ((), ("model.name=cnn",), ("model.name=vit_b_16", "model.activation=tanh")):
             config = override(Config(), settings)
-            assert wait_for(previewer, config) == add_network(preview_data(config))
+            assert msgspec.structs.replace(wait_for(previewer, config), need=None) == add_network(preview_data(config))
         process = previewer._child._process
         assert process is not None
     finally:
         previewer.close()
     assert process.wait(60) == -signal.SIGKILL
+
+
+def test_the_memory_is_estimated_once_the_configuration_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    previewer, config = PreviewProcess(), override(Config(), QUICK)
+    try:
+        wait_for(previewer, config)
+        deadline = time.monotonic() + 60
+        while (latest := previewer.latest) is None or latest.need is None:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+    finally:
+        previewer.close()
+    need = latest.need
+    assert (need.step.parameters, need.device, need.fits) == (8 * 64 + 8 + 8 * 10 + 10, "cpu", True)
+    monkeypatch.setattr("psutil.virtual_memory", lambda: type("Free", (), {"available": 1000}))
+    found = add_need(add_network(preview_data(config)))
+    assert found.need is not None
+    assert not found.need.fits
+    # Another optimizer keeps the network, and needs other memory.
+    assert still_known(found, override(config, ["optimizer.name=sgd"])).need is None
 
 
 def test_closing_does_not_wait_for_the_process(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -51,7 +51,7 @@ class InstantRuns:
         name = folder.name()
         writer = RunWriter(folder)
         try:
-            check_startable(folder, writer.previous)
+            check_startable(folder, writer.waiting)
             self.started.append((name, [slot.device for slot in slots]))
             status = self._ends.get(name, "finished")
             writer.end(status=status, reason="broken" if status == "failed" else "")

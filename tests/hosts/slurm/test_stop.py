@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from msgspec import structs
 
-from hosts.slurm.conftest import FakeSlurm
+from fake_slurm import FakeSlurm
 from tuitrain.cli.parser import parse
 from tuitrain.errors import RunError
 from tuitrain.hosts.slurm.stop import in_slurm, stop

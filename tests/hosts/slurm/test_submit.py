@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hosts.slurm.conftest import FakeSlurm
+from fake_slurm import FakeSlurm
 from tuitrain.config import preferences
 from tuitrain.config.schema import Config
 from tuitrain.errors import ConfigError, RunError, TuitrainError
@@ -119,12 +119,12 @@ def test_options_that_are_none(slurm: FakeSlurm, spec: RunSpec, text: str) -> No
 
 def test_the_preferences_come_before_the_options(tmp_path: Path) -> None:
     preferences.update(sbatch="--partition=cpu --account='my lab'")
-    options = sbatch_options(tmp_path / "log.txt", "name", "--partition=gpu")
+    options = sbatch_options(tmp_path, "log.txt", "name", "--partition=gpu")
     assert options[-3:] == ["--partition=cpu", "--account=my lab", "--partition=gpu"]
 
 
 def test_a_path_with_a_backslash_has_no_output_that_slurm_could_open(tmp_path: Path) -> None:
-    assert sbatch_options(tmp_path / "a\\b" / "log.txt", "name", "")[0] == "--output=/dev/null"
+    assert sbatch_options(tmp_path / "a\\b", "log.txt", "name", "")[0] == "--output=/dev/null"
 
 
 @pytest.mark.usefixtures("slurm")

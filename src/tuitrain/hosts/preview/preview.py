@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
+from tuitrain.analysis.memory import Need
 from tuitrain.config.code import DATASET, MODEL, code_of, described, is_spec
 from tuitrain.config.data.datasets import TEST_FRACTION
 from tuitrain.config.data.image_size import image_size, sized
@@ -43,8 +45,9 @@ class NetworkSummary(Struct, frozen=True):
 
 
 class Preview(Struct, frozen=True):
-    """The facts about `config` known so far; `final` if no more will follow. `problem` is an error message, `key` the
-    dotted key of the setting that causes it. `may_run` says whether the user has allowed the files that it names."""
+    """The facts about `config` known so far; `final` if only the memory that it may `need` follows. `problem` is an
+    error message, `key` the dotted key of the setting that causes it. `may_run` says whether the user has allowed the
+    files that it names."""
 
     config: Config
     splits: SplitSizes | None = None
@@ -54,6 +57,7 @@ class Preview(Struct, frozen=True):
     key: str = ""
     final: bool = False
     may_run: bool = True
+    need: Need | None = None
 
     @property
     def steps_per_epoch(self) -> int:
@@ -110,6 +114,24 @@ def add_network(preview: Preview) -> Preview:
         return replace(_add_counts(preview, digest), final=True)
     except (Exception, SystemExit) as error:
         return replace(preview, **_describe_error(error), final=True)
+
+
+def add_need(preview: Preview) -> Preview:
+    """Return `preview` with the memory that a run needs, if that can be estimated; loads torch, and its compiler."""
+    from tuitrain.training.device import choose_device, free_memory
+    from tuitrain.training.estimate.need import estimate_need
+    from tuitrain.training.gpus import driver_free_memory
+
+    splits, config = preview.splits, preview.config
+    if preview.network is None or splits is None:
+        return preview
+    with suppress(Exception, SystemExit):  # The start of the run shows the problem.
+        device = choose_device(config.training.device)
+        # A CUDA context would take memory of the GPU as long as the form is open.
+        free = driver_free_memory(device.index) if device.type == "cuda" else free_memory(device)
+        images = splits.train + splits.validation + splits.test
+        return replace(preview, need=estimate_need(config, splits.shape, splits.classes, images, device, free))
+    return preview
 
 
 def _add_facts(preview: Preview, model: Model) -> Preview:
@@ -213,7 +235,7 @@ def still_known(preview: Preview, config: Config) -> Preview:
     if preview.config == config:
         return preview
     same = (preview.config.data, preview.config.model) == (config.data, config.model) and not preview.problem
-    return replace(preview, config=config, final=False) if same else Preview(config)
+    return replace(preview, config=config, final=False, need=None) if same else Preview(config)
 
 
 def _describe_error(error: BaseException) -> dict[str, Any]:

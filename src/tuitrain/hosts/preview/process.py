@@ -1,4 +1,5 @@
-"""Compute previews in a subprocess, which answers each configuration twice, first without torch."""
+"""Compute previews in a subprocess, which answers each configuration up to three times: first without torch, last with
+the memory that the run needs."""
 
 import threading
 from collections import deque
@@ -9,8 +10,11 @@ import msgspec
 
 from tuitrain.config.schema import Config
 from tuitrain.hosts.preview.child import Child, serve_and_exit
-from tuitrain.hosts.preview.preview import Preview, add_network, preview_data
+from tuitrain.hosts.preview.preview import Preview, add_need, add_network, preview_data
 from tuitrain.text import plain
+
+# Seconds without a new configuration after which the memory is estimated: that imports torch's compiler.
+IDLE = 1.0
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -57,7 +61,7 @@ class PreviewProcess:
 
 
 def serve(requests: BinaryIO, answers: BinaryIO) -> None:
-    """Answer one JSON configuration per line of `requests`; add the network only to the newest one."""
+    """Answer one JSON configuration per line of `requests`; add network and memory only to the newest one."""
     pending: deque[Preview] = deque(maxlen=1)
     arrived, lock = threading.Event(), threading.Lock()
 
@@ -70,7 +74,10 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
         while arrived.wait():
             arrived.clear()
             if pending:
-                answer(add_network(pending.pop()))
+                answer(network := add_network(pending.pop()))
+                # While the user types, only networks are built.
+                if network.network is not None and not arrived.wait(IDLE) and (known := add_need(network)).need:
+                    answer(known)
 
     threading.Thread(target=add_networks, daemon=True).start()
     for line in requests:

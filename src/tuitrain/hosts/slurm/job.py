@@ -121,7 +121,7 @@ def _leave(folder: RunFolder, job: ThisJob, inbox: Inbox) -> State:
         return _end(folder, "stopped", f"Slurm ended job {job.id} while the run was paused.")
     if record.requeued_at is not None and state.step <= record.requeued_at:
         return _end(folder, "failed", NO_PROGRESS.format(job.id, folder.id))
-    reason = f"Slurm job {job.id}: requeued at step {state.step:,}"
+    reason = f"requeued at step {state.step:,}"
     record = structs.replace(record, requeued_at=state.step)
     waiting = Waiting(by="slurm", since=time.time(), job=job.id, reason=reason, cluster=cluster_of_job())
     retry_owned(lambda: wait_for_slurm(folder, waiting, slurm=record))

@@ -3,7 +3,7 @@
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Literal
@@ -11,10 +11,12 @@ from typing import Literal
 from tuitrain.errors import RunError
 from tuitrain.hosts.slurm.client import ENDED, Listed, SlurmError, accounted_state, cluster_name, my_jobs
 from tuitrain.hosts.slurm.reasons import describe
+from tuitrain.hosts.slurm.sweep import update_submission
 from tuitrain.hosts.subprocesses import last_line
 from tuitrain.runs.folder import RunFolder, shown_status
 from tuitrain.runs.records import State, Waiting
 from tuitrain.runs.slurm import change_waiting, end_waiting, wait_for_slurm, waits_for_slurm
+from tuitrain.runs.sweeps.folder import SweepFolder
 
 # Seconds between two questions to Slurm, also while nobody has pressed a key for `IDLE_AFTER` seconds.
 INTERVAL, IDLE_INTERVAL, IDLE_AFTER = 15.0, 300.0, 600.0
@@ -36,29 +38,29 @@ class SlurmWatch:
         self._next = self._created
         self._thread: threading.Thread | None = None
 
-    def look(self, runs: Callable[[], Sequence[tuple[RunFolder, State]]], idle: float = 0.0) -> None:
-        """Update the records of those `runs` that wait for Slurm, if it is time. `idle` is the number of seconds since
-        the user pressed a key."""
+    def look(self, waiting: Callable[[], Sequence[RunFolder | SweepFolder]], idle: float = 0.0) -> None:
+        """Update the records of the runs and sweeps in `waiting` for Slurm, if it is time. `idle` is the number of
+        seconds since the user pressed a key."""
         now = time.monotonic()
         if now < self._next or (self._thread is not None and self._thread.is_alive()):
             return
-        waiting = waiting_runs(runs())
-        if not waiting:
+        found = waiting()
+        if not found:
             self._next = now + RUNS_INTERVAL
             return
         self._next = now + (INTERVAL if min(idle, now - self._created) < IDLE_AFTER else IDLE_INTERVAL)
-        self._thread = threading.Thread(target=self._update, args=(waiting,), name="slurm", daemon=True)
+        self._thread = threading.Thread(target=self._update, args=(found,), name="slurm", daemon=True)
         self._thread.start()
 
-    def _update(self, runs: Sequence[RunFolder]) -> None:
+    def _update(self, waiting: Sequence[RunFolder | SweepFolder]) -> None:
         try:
-            update_waiting(runs)
+            update_waiting(waiting)
             self.problem = ""
         except SlurmError as error:
             self.problem = error.message
 
 
-def waiting_runs(runs: Sequence[tuple[RunFolder, State]]) -> list[RunFolder]:
+def waiting_runs(runs: Iterable[tuple[RunFolder, State]]) -> list[RunFolder]:
     """Return the runs about which Slurm has to be asked."""
     return [folder for folder, state in runs if waits_for_slurm(state) or _is_lost(state)]
 
@@ -70,21 +72,26 @@ def _is_lost(state: State) -> bool:
     return shown_status(state) == "interrupted"
 
 
-def update_waiting(runs: Sequence[RunFolder]) -> None:
-    """Ask Slurm once about all runs, and record why they wait or that their job has ended. Skip runs of other users and
-    clusters. Raise SlurmError if Slurm does not answer; then no record changes."""
-    if not runs:
+def update_waiting(waiting: Sequence[RunFolder | SweepFolder]) -> None:
+    """Ask Slurm once about all runs and sweeps, and record why they wait or that their job has ended. Skip those of
+    other users and clusters. Raise SlurmError if Slurm does not answer; then no record changes."""
+    if not waiting:
         return
     asked, cluster = time.time(), cluster_name()
-    jobs = {job.id: job for job in my_jobs()}
-    for folder in runs:
+    jobs = my_jobs()
+    by_id = {job.id: job for job in jobs}
+    for folder in waiting:
         # A run that its job starts at this moment, or that cannot be read, has nothing to record.
         with suppress(RunError, OSError):
-            if folder.state_file.stat().st_uid == os.getuid():
-                _update(folder, jobs, cluster, asked)
+            if folder.path.stat().st_uid != os.getuid():
+                continue
+            if isinstance(folder, SweepFolder):
+                update_submission(folder, jobs, cluster, asked - SETTLED)
+            else:
+                _update_run(folder, by_id, cluster, asked)
 
 
-def _update(folder: RunFolder, jobs: dict[str, Listed], cluster: str, asked: float) -> None:
+def _update_run(folder: RunFolder, jobs: dict[str, Listed], cluster: str, asked: float) -> None:
     state = folder.state()
     waiting = waits_for_slurm(state)
     if waiting is None:

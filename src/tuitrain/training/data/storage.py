@@ -19,7 +19,7 @@ def read_splits(
 ) -> tuple[dict[str, Split], str]:
     """Read the splits as `data.storage` says. Return them and a text for the log that says where their pixels are.
     Raises DataError."""
-    if config.storage == "memory" or (config.storage == "auto" and fits_in_memory(reader.size, device)):
+    if keeps_in_memory(config, reader.size, device):
         return reader.in_memory(), in_memory(reader.size)
     if config.storage != "stream":
         cached: list[PixelCache] = []
@@ -42,3 +42,8 @@ def read_splits(
             reader.notes.append(f"the images are streamed instead of cached: {error}")
     workers = default_workers(device) if config.workers is None else config.workers
     return reader.streamed(workers), "streamed: each batch is decoded from its files"
+
+
+def keeps_in_memory(config: Data, size: int, device: torch.device, free: int | None = None) -> bool:
+    """Return whether `size` bytes of images stay in the memory of the device. `free` is that of `fits_in_memory`."""
+    return config.storage == "memory" or (config.storage == "auto" and fits_in_memory(size, device, free))

@@ -4,16 +4,17 @@ The features of an image are the input of the classifier. They stay the same in 
 the image and the backbone does not train, so that an epoch takes milliseconds instead of minutes.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
 from tuitrain.config.code import is_spec
+from tuitrain.config.schema import Config
 from tuitrain.training.data.feature_split import FeatureSplit
 from tuitrain.training.data.normalize import Normalization, Normalizer
 from tuitrain.training.data.splits import Split
-from tuitrain.training.data.user.stream import ItemSplit
 from tuitrain.training.device import fits_in_memory
 from tuitrain.training.evaluation.evaluate import batch_size
 from tuitrain.training.fine_tuning.feature_cache import FeatureCache, Report
@@ -46,23 +47,36 @@ def compute_features(setup: Setup, report: Report) -> list[str]:
 
 def obstacle(setup: Setup) -> str:
     """Return the reason why the features of this run cannot be computed once, or an empty string."""
-    config = setup.config
     heads = _classifiers(setup)
-    reasons = {
-        "layers before the classifier train": config.finetune.freeze != "backbone",
-        "data.augment changes the images at random": bool(config.data.augment),
-        "data.transform may change the images at random": config.data.transform is not None,
-        "the code of the network or data set may change images at random": is_spec(config.model.name)
-        or isinstance(setup.dataset.train, ItemSplit),
-        "the network has several classifiers": len(heads) != 1 or not isinstance(heads[0], nn.Linear),
-    }
-    if found := next((reason for reason, present in reasons.items() if present), ""):
+    if found := _obstacle_in(setup.config) or _obstacle_in_network(heads):
         return found
     (head,) = heads
     assert isinstance(head, nn.Linear)
     if not fits_in_memory(4 * head.in_features * sum(map(len, _splits(setup).values())), setup.device):
         return "they take more than half of the free memory"
     return "" if _is_last(setup, head) else "the network changes the output of its classifier"
+
+
+def _obstacle_in(config: Config) -> str:
+    reasons = {
+        "layers before the classifier train": config.finetune.freeze != "backbone",
+        "data.augment changes the images at random": bool(config.data.augment),
+        "data.transform may change the images at random": config.data.transform is not None,
+        "the code of the network or data set may change images at random": is_spec(config.model.name)
+        or is_spec(config.data.dataset),
+    }
+    return next((reason for reason, present in reasons.items() if present), "")
+
+
+def _obstacle_in_network(heads: Sequence[nn.Module]) -> str:
+    single = len(heads) == 1 and isinstance(heads[0], nn.Linear)
+    return "" if single else "the network has several classifiers"
+
+
+def computes_features_once(setup: Setup) -> bool:
+    """Return whether nothing in the configuration and the network prevents computing the features once. The free memory
+    may still prevent it."""
+    return not (_obstacle_in(setup.config) or _obstacle_in_network(_classifiers(setup)))
 
 
 def _classifiers(setup: Setup) -> list[nn.Module]:

@@ -111,17 +111,22 @@ def facts(preview: Preview, runs: int, first: Values, *, compact: bool) -> Conte
 
 
 def _network_lines(preview: Preview, *, compact: bool) -> list[tuple[str, str]]:
-    title = size = "-" if preview.final else "…"
+    title, size = ("-", "-") if preview.final else ("building …", "…")
     if preview.network is not None:
-        optimizer = preview.config.optimizer.name
-        limit = "at most " if optimizer == "muon" else ""
         title = plain(preview.network.title)
-        memory = units.size(preview.memory_bytes)
-        size = f"{units.count(preview.network.parameters)} parameters · {limit}{memory} with {optimizer}"
+        size = f"{units.count(preview.network.parameters)} parameters · {preview.need or _least_memory(preview)}"
     lines = [("network", title), ("size", size)]
     if compact:
         lines = [("network", f"{title} · {size}" if preview.network else title)]
+    if (need := preview.need) and not need.fits:
+        lines.append(("✗", f"does not fit: needs {units.size(need.total)}. Try a smaller batch_size, with accumulate"))
     return [*lines, ("weights", _weights(preview.weights))] if preview.weights else lines
+
+
+def _least_memory(preview: Preview) -> str:
+    optimizer = preview.config.optimizer.name
+    limit = "at most " if optimizer == "muon" else ""
+    return f"{limit}{units.size(preview.memory_bytes)} with {optimizer}"
 
 
 def _weights(weights: InitialWeights) -> str:
@@ -143,7 +148,7 @@ def _weights(weights: InitialWeights) -> str:
 
 
 def _data_lines(preview: Preview) -> list[tuple[str, str]]:
-    split = steps = location = "-" if preview.problem else "…"
+    split, steps, location = ("-", "-", "-") if preview.problem else ("counting …", "…", "…")
     if preview.splits is None:
         return [("images", split), ("steps", steps), ("data", location)]
     sizes = preview.splits

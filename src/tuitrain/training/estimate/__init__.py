@@ -1,0 +1,1 @@
+"""Estimate what a training step computes and the memory it takes, without allocating any."""
