@@ -6,13 +6,15 @@ that one group trains all runs of a test module.
 
 import os
 import sys
+from contextlib import closing
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 
 import torch
 
 from tuitrain.config.schema import Config
-from tuitrain.runs.control import Inbox
+from tuitrain.runs.control import Command, Inbox
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.writer import RunWriter
 from tuitrain.training.distributed.group import Group, join_group, leave_group
@@ -22,20 +24,40 @@ from tuitrain.training.run import end_run
 from tuitrain.training.setup import Setup, prepare
 
 
-def build(config: Config, _: RunWriter, __: Inbox) -> Setup:
-    return prepare(config, lambda *_: None)
+class Script(Inbox):
+    """Doubles the learning rate of a run named `commanded` at the third poll."""
+
+    _polls = 0
+
+    def __init__(self, folder: RunFolder) -> None:
+        super().__init__(folder)
+        config = folder.config()
+        self._commands = {3: Command("lr", 0.0, 2 * config.optimizer.lr)} if folder.name() == "commanded" else {}
+
+    def new(self) -> list[Command]:
+        self._polls += 1
+        return [self._commands[self._polls]] if self._polls in self._commands else []
 
 
 def train(group: Group, folder: RunFolder) -> Outcome:
+    """Train a run, and write the hash of this rank's weights beside it."""
     config = config_of_rank(folder.config(), "cpu", group.size)
+    setups: list[Setup] = []
+
+    def build(config: Config, _: RunWriter, __: Inbox) -> Setup:
+        setups.append(prepare(config, lambda *_: None))
+        return setups[0]
+
     if group.rank:
-        return follow(group, folder, config, build)
-    writer = RunWriter(folder)
-    writer.update(status="queued", now=True)
-    outcome = lead(group, folder, config, Inbox(folder), build)
-    writer.reload()
-    end_run(writer, (outcome.status, outcome.reason), progressed=outcome.progressed)
-    writer.close()
+        outcome = follow(group, folder, config, build)
+    else:
+        with closing(RunWriter(folder)) as writer:
+            writer.update(status="queued", now=True)
+            outcome = lead(group, folder, config, Script(folder), build)
+            writer.reload()
+            end_run(writer, (outcome.status, outcome.reason), progressed=outcome.progressed)
+    weights = b"".join(weight.detach().numpy().tobytes() for weight in setups[0].model.parameters())
+    (folder.path / f"weights-of-rank-{group.rank}").write_text(sha256(weights).hexdigest())
     return outcome
 
 

@@ -50,6 +50,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, RunFo
     """The runs, each trained by several ranks."""
     runs_dir = tmp_path_factory.mktemp("ranks")
     folders = {name: _create(runs_dir, settings) for name, settings in RUNS.items()}
+    folders["commanded"] = _create(runs_dir, (*FEW, "model.dropout=0.3", "data.augment=shift,mixup"), "commanded")
     store = TCPStore("localhost", 0, is_master=True, wait_for_workers=False)
     processes = [_start(rank, store.port, folders.values(), runs_dir / f"{rank}.log") for rank in range(RANKS)]
     try:
@@ -62,9 +63,9 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, RunFo
             process.wait()
 
 
-def _create(runs_dir: Path, settings: tuple[str, ...]) -> RunFolder:
+def _create(runs_dir: Path, settings: tuple[str, ...], name: str = "") -> RunFolder:
     config: Config = override(Config(), (*QUICK, *settings))
-    return create_run(RunSpec(config=config, runs_dir=runs_dir))
+    return create_run(RunSpec(config=config, runs_dir=runs_dir, name=name))
 
 
 def _start(rank: int, port: int, runs: Iterable[RunFolder], log: Path) -> tuple["subprocess.Popen[bytes]", Path]:
@@ -109,3 +110,14 @@ def _weights(folder: RunFolder) -> dict[str, torch.Tensor]:
 
     tensors = load_file(folder.checkpoints / "last.safetensors")
     return {name: tensor for name, tensor in tensors.items() if name.startswith("model.")}
+
+
+def test_all_ranks_have_the_same_weights_also_after_a_command(
+    shared: dict[str, RunFolder], read: Callable[[RunFolder], Follower]
+) -> None:
+    for folder in shared.values():
+        assert len({(folder.path / f"weights-of-rank-{rank}").read_text() for rank in range(RANKS)}) == 1
+    run = read(shared["commanded"])
+    assert [event.value for event in run.events if event.name == "lr"] == [2 * run.config.optimizer.lr]
+    assert run.train.columns["lr"][-1] == 2 * run.config.optimizer.lr
+    assert run.info.devices == RANKS
