@@ -7,7 +7,6 @@ that one group trains all runs of a test module.
 import os
 import sys
 from contextlib import closing
-from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
@@ -23,16 +22,22 @@ from tuitrain.training.distributed.rank import config_of_rank, follow, lead
 from tuitrain.training.run import end_run
 from tuitrain.training.setup import Setup, prepare
 
+# Commands by poll, for runs with these names. A run `cut` is resumed at once.
+SCRIPTS = {
+    "commanded": {1: Command("lr", 0.0, 0.002)},
+    "cut": {2: Command("stop", 0.0)},
+    "shrunk": {2: Command("stop", 0.0)},
+}
+
 
 class Script(Inbox):
-    """Doubles the learning rate of a run named `commanded` at the third poll."""
+    """Sends the commands of `SCRIPTS` for the name of the run at its polls, counted from 1."""
 
     _polls = 0
 
     def __init__(self, folder: RunFolder) -> None:
         super().__init__(folder)
-        config = folder.config()
-        self._commands = {3: Command("lr", 0.0, 2 * config.optimizer.lr)} if folder.name() == "commanded" else {}
+        self._commands = SCRIPTS.get(folder.name(), {}) if not folder.state().step else {}
 
     def new(self) -> list[Command]:
         self._polls += 1
@@ -63,9 +68,11 @@ def train(group: Group, folder: RunFolder) -> Outcome:
 
 def main(folders: list[str]) -> None:
     group = join_group(torch.device("cpu"))
-    for outcome in map(partial(train, group), map(RunFolder, map(Path, folders))):
-        print(outcome, flush=True)  # noqa: T201
-        if outcome.status != "finished":
+    runs = [RunFolder(Path(path)) for path in folders]
+    for folder in [again for run in runs for again in [run] * (1 + (run.name() == "cut"))]:
+        outcome = train(group, folder)
+        print(folder.name(), outcome, flush=True)  # noqa: T201
+        if outcome.status == "failed":
             os._exit(1)
     leave_group()
 
