@@ -180,6 +180,12 @@ def _record_differences(writer: RunWriter, before: RunInfo, setup: Setup, now: R
         if old and (old != new if name != "device" else _hardware(old) != _hardware(new)):
             writer.event("differs", f"{name}: {plain(old)} before, {plain(new)} now")
             writer.log(f"{name} changed from {plain(old)} to {plain(new)}: results may differ in the last bits")
+    if before.devices != now.devices:
+        writer.event("differs", f"devices: {before.devices} before, {now.devices} now")
+        writer.log(
+            f"the number of devices changed from {before.devices} to {now.devices}: the batches stay the same, but"
+            " augmentation and dropout draw other random numbers"
+        )
     for split, count in now.sizes.items():
         known = before.fingerprints.get(split) or before.sizes.get(split)
         if known and known not in (now.fingerprints[split], count):
