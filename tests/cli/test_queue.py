@@ -14,7 +14,7 @@ from hosts.queue.queue_runs import queued, start_queue
 from tuitrain.cli.parser import parse
 from tuitrain.errors import ConfigError, RunError
 from tuitrain.hosts.sweeps.create import start_new_sweep
-from tuitrain.runs.folder import folders, shown_status
+from tuitrain.runs.folder import RunFolder, folders, shown_status
 from tuitrain.runs.process import alive
 from tuitrain.runs.queue import QueueFolder
 from tuitrain.runs.sweeps.catalog import list_sweeps
@@ -69,6 +69,7 @@ def test_train_queue_creates_a_run_that_waits(
         (["queue", "list", "--keep"], "takes none of --devices"),
         (["queue", "hold"], "queue hold needs a RUN"),
         (["queue", "priority", "one"], "'one' is not a priority"),
+        (["queue", "priority", "one", "10000"], "'10000' is not a priority"),
         (["queue", "priority", "3"], "queue priority needs a RUN"),
         (["queue", "stop", "one"], "queue stop takes no RUN"),
         (["queue", "--devices", "cuda:9"], "no device cuda:9"),
@@ -78,6 +79,28 @@ def test_usage_that_is_refused(tuitrain: Callable[..., int], runs_dir: Path, wor
     with pytest.raises(ConfigError, match=message):
         tuitrain(*words)
     assert not list(folders(runs_dir))
+
+
+def test_resume_queue(
+    tuitrain: Callable[..., int],
+    write_run: Callable[..., RunFolder],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder = write_run("done")
+    with pytest.raises(RunError, match="The run has finished"):
+        tuitrain("resume", folder.id, "--queue")
+    assert tuitrain("resume", folder.id, "--queue", "--epochs", "+2", "--schedule", "hold", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["status"] == "queued"
+    waiting = in_queue(folder.state())
+    assert waiting is not None
+    assert (waiting.epochs, waiting.schedule, waiting.before) == (5, "hold", "finished")
+    with pytest.raises(RunError, match="is already queued"):
+        tuitrain("resume", folder.id)
+    assert tuitrain("stop", folder.id) == 0
+    assert folder.state().status == "finished"
+    paused = write_run("paused", status="paused")
+    with pytest.raises(RunError, match="A paused run keeps its device"):
+        tuitrain("resume", paused.id, "--queue")
 
 
 def test_hold_release_priority_and_cancel(
@@ -179,6 +202,12 @@ def test_hostile_names_are_escaped(
     assert "[red]x" in printed.out
     assert "[red]x" in printed.err
     assert "\x1b" not in printed.out + printed.err
+
+
+def test_a_missing_runs_folder(tuitrain: Callable[..., int], runs_dir: Path) -> None:
+    with pytest.raises(RunError, match="There is no runs folder"):
+        tuitrain("queue", "--devices", "cpu")
+    assert not runs_dir.exists()
 
 
 def test_a_failing_run_a_second_queue_and_the_result(home: Path) -> None:

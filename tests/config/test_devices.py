@@ -2,7 +2,7 @@
 
 import pytest
 
-from tuitrain.config.devices import can_serve, serves
+from tuitrain.config.devices import can_serve, devices_needed, serves
 from tuitrain.config.schema import Config
 from tuitrain.config.values import override
 
@@ -25,7 +25,21 @@ def test_the_devices_that_serve_a_run(wanted: str, devices: str) -> None:
     assert not can_serve([device for device in every if device not in devices.split()], config)
 
 
-def test_a_run_on_two_devices_needs_two_different_ones(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tuitrain.config.devices.devices_needed", lambda _: 2)
-    assert can_serve(["cuda:0", "cuda:1"], Config())
-    assert not can_serve(["cuda:0", "cuda:0"], Config())
+@pytest.mark.parametrize(
+    ("devices", "serving", "others"),
+    [
+        ("2", ["cuda:0 cuda:1", "cuda:3 cuda:1 cpu"], ["cuda:0 cuda:0", "cuda:0", "cuda:0 cpu", "cpu"]),
+        ("all", ["cuda:0", "cuda:0 cuda:1"], ["cpu"]),
+        ("1,3", ["cuda:1 cuda:3", "cuda:0 cuda:1 cuda:3"], ["cuda:0 cuda:1", "cuda:1"]),
+    ],
+)
+def test_a_run_on_several_devices_needs_different_gpus(devices: str, serving: list[str], others: list[str]) -> None:
+    config = override(Config(), [f"training.devices={devices}"])
+    assert [can_serve(names.split(), config) for names in serving] == [True] * len(serving)
+    assert [can_serve(names.split(), config) for names in others] == [False] * len(others)
+
+
+def test_processes_on_the_cpu_share_it() -> None:
+    config = override(Config(), ["training.devices=2", "training.device=cpu"])
+    assert can_serve(["cpu"], config)
+    assert devices_needed(config, ["cpu"]) == 1

@@ -34,6 +34,8 @@ def examples(setting: Setting) -> Iterator[Any]:
         scalars += [value for value in (setting.bounds.ge, setting.bounds.le) if value is not None]
     elif setting.key == "training.device":
         scalars = ["auto", "cpu", "mps", "cuda", "cuda:1", "cuda:12"]
+    elif setting.key == "training.devices":
+        scalars = ["1", "16", "all", "0,1", "cuda:0, 3,cuda:12"]
     elif setting.key == "data.fold":
         scalars = ["1/2", "2/5", "100/100"]
     elif setting.key == "model.args":

@@ -81,7 +81,10 @@ def result(run: "Follower") -> tuple[str, str] | None:
 
 
 def status(entry: Entry) -> str:
-    """Return the status, with the progress of an unfinished run: `running 62 %`."""
+    """Return the status, with the progress of an unfinished run, `running 62 %`, or `held` for a waiting run that is
+    held."""
+    if entry.status == "queued" and entry.state.waiting and entry.state.waiting.held:
+        return "held"
     if entry.status in ("running", "paused") and entry.state.steps:
         return f"{entry.status} {100 * entry.state.step / entry.state.steps:.0f} %"
     return entry.status

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from tuitrain.config.devices import can_serve
+from tuitrain.config.devices import can_serve, wanted_devices
 from tuitrain.config.schema import Config
 from tuitrain.runs.catalog.listing import Entry
 from tuitrain.runs.queue import QueueSession, waiting_runs
@@ -16,16 +16,16 @@ def reason(waiting: Waiting, config: Config, sessions: Sequence[QueueSession]) -
     """Return why the run has not started, such as `waits for a free device`. `sessions` are the queues that work on its
     runs folder."""
     if waiting.by == "slurm":
-        return ": ".join(part for part in (f"Slurm job {plain(waiting.job, 20)}", plain(waiting.reason, 200)) if part)
+        return ": ".join(filter(None, (f"Slurm job {plain(waiting.job, 20)}".strip(), plain(waiting.reason, 200))))
     if waiting.held:
         return "held"
     if not sessions:
         return NO_QUEUE
-    device = config.training.device
+    wanted = wanted_devices(config)
     if not any(can_serve(session.devices, config) for session in sessions):
         used = dict.fromkeys(device for session in sessions for device in session.devices)
-        return f"waits for {plain(device)}, and the queue uses {plain(', '.join(used), 60)}"
-    return "waits for a free device" if device in ("auto", "cuda") else f"waits until {plain(device)} is free"
+        return f"waits for {wanted}, and the queue uses {plain(', '.join(used), 60)}"
+    return "waits for a free device" if wanted in ("auto", "cuda") else f"waits for {wanted} to be free"
 
 
 def reasons(entries: Sequence[Entry], sessions: Sequence[QueueSession]) -> dict[str, str]:
@@ -40,6 +40,7 @@ def reasons(entries: Sequence[Entry], sessions: Sequence[QueueSession]) -> dict[
             place = places.get(run.folder.id)
             in_line = place is not None and not waiting.held
             parts = [f"{place} of {count} in the queue"] if in_line else []
+            parts.append(reason(waiting, run.config, sessions))
             parts += [f"priority {waiting.priority}"] if waiting.priority else []
-            found[run.folder.id] = " · ".join([*parts, reason(waiting, run.config, sessions)])
+            found[run.folder.id] = " · ".join(parts)
     return found

@@ -10,6 +10,7 @@ from pathlib import Path
 from tuitrain import __version__
 from tuitrain.cli import options
 from tuitrain.cli.options import Parser
+from tuitrain.cli.pack_options import add_pack
 from tuitrain.text import did_you_mean, plain
 
 Command = Callable[[argparse.Namespace], int]
@@ -64,10 +65,12 @@ def _parse_all(arguments: list[str]) -> argparse.Namespace:
 
 
 def _join_dashed_values(arguments: list[str]) -> list[str]:
-    """Turn `--sort -test` into `--sort=-test`, because argparse would parse `-test` as an option."""
+    """Turn `--sort -test` into `--sort=-test`, because argparse would parse `-test` as an option, and likewise
+    `--sbatch --exclusive`."""
     joined: list[str] = []
     for text in arguments:
-        if joined and joined[-1] in ("--sort", "--filter") and text.startswith("-") and not text.startswith("--"):
+        dashed = text.startswith("-") and not text.startswith("--")
+        if joined and (joined[-1] == "--sbatch" or (joined[-1] in ("--sort", "--filter") and dashed)):
             joined[-1] += f"={text}"
         else:
             joined.append(text)
@@ -94,6 +97,7 @@ COMMANDS: dict[str, str] = {
     "verdict": "compare a run with simple classifiers, and suggest the next step",
     "suspects": "list images whose label is likely wrong, and duplicates",
     "robustness": "evaluate a run under noise, blur, brightness and JPEG compression",
+    "pack": "pack a configuration with its data, weights and packages for a server without a network",
     "attach": "open the live screen of a run, by default of the newest active one",
     "resume": "resume a paused, stopped or interrupted run, or extend a finished one",
     "stop": "stop a run after its current step, with a checkpoint",
@@ -108,7 +112,7 @@ COMMANDS: dict[str, str] = {
 
 
 # Internal commands of background processes, whose output is their log.
-BACKGROUND = ("work", "sweep-work")
+BACKGROUND = ("work", "rank", "sweep-work")
 
 
 def _build() -> argparse.ArgumentParser:
@@ -150,6 +154,7 @@ def _build() -> argparse.ArgumentParser:
     options.add_suspects(add("suspects", shared, one_run, trusting))
     options.add_robustness(add("robustness", shared, machine, one_run, trusting))
     options.add_export(add("export", shared, machine, one_run, trusting))
+    add_pack(add("pack", shared, machine))
     add("attach", shared, module="app").add_argument("name", metavar="RUN", nargs="?", help="id, part of an id or name")
     options.add_resume(add("resume", shared, machine, one_run, detachable))
     for name in ("stop", "pause", "checkpoint"):
@@ -178,6 +183,15 @@ def _background_processes(commands: "argparse._SubParsersAction[Parser]") -> Non
     work.add_argument("--slot", action="append", default=[])
     work.add_argument("--slurm", action="store_true")
     work.set_defaults(run=_import_later("work"))
+    rank = commands.add_parser("rank", add_help=False)
+    rank.add_argument("path", type=Path)
+    rank.add_argument("--launcher", type=int)
+    rank.add_argument("--exchange", type=Path)
+    rank.add_argument("--devices")
+    rank.add_argument("--epochs", type=int)
+    rank.add_argument("--schedule", default="stretch")
+    rank.add_argument("--allowed", default="")
+    rank.set_defaults(run=_import_later("rank"))
     worker = commands.add_parser("sweep-work", add_help=False)
     worker.add_argument("path", type=Path)
     worker.add_argument("--device", default="")
@@ -185,4 +199,5 @@ def _background_processes(commands: "argparse._SubParsersAction[Parser]") -> Non
     worker.add_argument("--until", type=float)
     worker.add_argument("--stack", type=int, default=1)
     worker.add_argument("--allowed", default="")
+    worker.add_argument("--slurm", type=float)
     worker.set_defaults(run=_import_later("sweep_work"))

@@ -11,6 +11,9 @@ from rich.text import Text
 from tuitrain.runs.records import State
 from tuitrain.text import plain
 
+# Seconds between two lines about the same activity.
+PAUSE = 30.0
+
 
 class ProgressBar:
     """A description, a bar and more `columns`, shown only on a terminal; `print` writes a line above them."""
@@ -36,17 +39,20 @@ class ProgressBar:
 
 
 class RunProgress(ProgressBar):
-    """The progress of `tuitrain train`."""
+    """The progress of `tuitrain train`, and of other commands that take long. Without a terminal, it prints a line when
+    the activity changes, and every `PAUSE` seconds."""
 
     def __init__(self) -> None:
         rate = TextColumn("{task.fields[rate]}", markup=False)
         super().__init__(TaskProgressColumn(), rate, TimeRemainingColumn(compact=True))
-        self._activity = ""
+        self._activity, self._printed = "", monotonic()
 
     def prepare(self, activity: str, fraction: float | None) -> None:
-        if not self._live and activity != self._activity:
+        # Counts follow a colon: `reading: 1,200 of 4,000 images`.
+        name, due = activity.partition(":")[0], monotonic() - self._printed > PAUSE
+        if not self._live and (name != self._activity or due):
+            self._activity, self._printed = name, monotonic()
             self.print(activity)
-        self._activity = activity
         self._progress.update(
             self._task, description=activity, total=None if fraction is None else 1.0, completed=fraction or 0
         )

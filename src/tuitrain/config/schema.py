@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from tuitrain.config.data.schema import Auto, Data, Fraction
+from tuitrain.config.device_list import DEVICES, DEVICES_WORDS
 from tuitrain.config.networks import FILE_NAME, NETWORKS, TIMM_NAME
 
 Activation = Literal["relu", "sigmoid", "tanh", "leaky-relu", "gelu", "silu", "elu"]
@@ -23,6 +24,7 @@ Precision = Literal["fp32", "bf16", "fp16"]
 Count = Annotated[int, Meta(ge=1)]
 Positive = Annotated[float, Meta(gt=0)]
 Folds = Annotated[int, Meta(ge=2, le=100)]
+DeviceList = Annotated[str, Meta(pattern=DEVICES, extra=DEVICES_WORDS)]
 Width = Annotated[int, Meta(ge=1, le=65536)]
 Threads = Annotated[int, Meta(ge=1, le=1024)]
 # With this many epochs, the number of steps still fits the integers of every file format.
@@ -156,6 +158,10 @@ class Training(Struct, frozen=True, kw_only=True):
             extra={"others": "auto, cpu, cuda, cuda:0 to cuda:99 or mps"},
         ),
     ] = "auto"
+    devices: Annotated[
+        DeviceList | None,
+        Meta(description="Devices that share each batch: a number, all, or GPUs such as 0,1; none: training.device"),
+    ] = None
     precision: Annotated[
         Precision, Meta(description="Floating-point precision; bf16 and fp16 use autocast with fp32 weights")
     ] = "fp32"

@@ -3,6 +3,7 @@
 import msgspec
 
 from tuitrain.config.data.datasets import DATASETS
+from tuitrain.config.device_list import several_devices
 from tuitrain.config.schema import Config, Finetune
 
 
@@ -21,9 +22,11 @@ def stacking_key(config: Config) -> Config | None:
     stackable_optimizer = optimizer.name != "muon" and optimizer.accumulate == 1 and optimizer.decay_norms
     # The stacked loss has no weights, which depend on the seed of each run.
     unweighted = training.class_weights == "none" and training.ema is None and config.finetune == Finetune()
+    one_device = not several_devices(training.devices)
     stackable_training = (
-        training.precision == "fp32" and training.max_minutes is None and unweighted and not training.compile
-    )
+        training.precision == "fp32" and training.max_minutes is None and unweighted and one_device
+        and not training.compile
+    )  # fmt: skip
     if not (stackable_model and stackable_data and stackable_optimizer and stackable_training):
         return None
     replace = msgspec.structs.replace

@@ -9,6 +9,8 @@ import msgspec
 from tuitrain.config.arguments import TABLE, arguments, check_argument, check_table, is_argument
 from tuitrain.config.code import is_spec
 from tuitrain.config.data.folds import Fold
+from tuitrain.config.device_list import KEY as DEVICES
+from tuitrain.config.device_list import Devices, devices_text, several_devices
 from tuitrain.config.formatting import format_for_message
 from tuitrain.config.schema import Config
 from tuitrain.config.settings import Setting, argument_setting, settings
@@ -44,6 +46,8 @@ def check_value(setting: Setting | str, value: object) -> Any:
         return None
     if isinstance(value, int) and abs(value) >= 2**63:
         raise not_allowed(setting, value)
+    if setting.key == DEVICES:
+        value = devices_text(value)
     if setting.kind is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
     elements = value if isinstance(value, (list, tuple)) else [value]
@@ -95,6 +99,8 @@ def check_combinations(config: Config) -> None:
         )
     if config.optimizer.name == "muon":
         _check_muon(config)
+    if several_devices(config.training.devices):
+        _check_devices(config)
     if config.training.checkpointing:
         _check_checkpointing(config)
     for key, subject in () if has_validation(config) else _uses_of_validation(config):
@@ -137,6 +143,36 @@ def _check_fold(config: Config) -> None:
             f"training.folds = {config.training.folds} trains every fold and needs data.fold = none.",
             "Set one of them to none.",
             key="data.fold",
+        )
+
+
+def _check_devices(config: Config) -> None:
+    text, device = config.training.devices or "", config.training.device
+    single = {
+        "data.batch_size = auto": config.data.batch_size == "auto",
+        "training.checkpointing = true": config.training.checkpointing,
+        "training.compile = true": config.training.compile,
+    }
+    for setting in (name for name, present in single.items() if present):
+        raise ConfigError(
+            f"{setting} needs a single device, and training.devices = {text}.",
+            "Change one of them.",
+            key=setting.partition(" ")[0],
+        )
+    devices = Devices.parse(text)
+    if len(set(devices.indices)) < len(devices.indices):
+        raise ConfigError(f"training.devices = {text} names a device twice.", "List each device once.", key=DEVICES)
+    if device == "cpu" and (devices.indices or not devices.count):
+        raise ConfigError(
+            f"training.devices = {text} names GPUs, and training.device = cpu.",
+            "Set training.device to auto, or training.devices to a number of processes.",
+            key=DEVICES,
+        )
+    if device == "mps" or device.startswith("cuda:"):
+        raise ConfigError(
+            f"training.devices = {text} needs several devices, and training.device = {device} is one.",
+            "Set training.device to auto.",
+            key=DEVICES,
         )
 
 

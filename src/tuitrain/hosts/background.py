@@ -56,12 +56,15 @@ def owned_by(folder: RunFolder, pid: int) -> bool:
 
 
 def record_failure(folder: RunFolder, reason: str) -> RunError:
-    """Mark a run that is still queued as failed; return the error to raise. Raise RunError if the run has an owner."""
+    """Mark a run that is still queued as failed, unless it had begun before; return the error to raise. Raise RunError
+    if the run has an owner."""
     writer = RunWriter(folder)
     try:
         if writer.state.status == "queued":
             writer.event("failed", reason)
             writer.end(status="failed", reason=reason, phase="", ended=writer.now())
+        elif writer.waiting is not None:
+            writer.restore_state(reason)
     finally:
         writer.close()
     return RunError(reason)

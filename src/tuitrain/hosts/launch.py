@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from tuitrain.config.code import COMMAND, Code, pinned, sources_of
 from tuitrain.config.data.datasets import data_folder
+from tuitrain.config.device_list import several_devices
 from tuitrain.config.schedule import Extension
 from tuitrain.config.schema import Config
 from tuitrain.config.values import flatten
@@ -20,6 +21,7 @@ from tuitrain.errors import DataError, RunError
 from tuitrain.hosts.log_capture import LogCapture
 from tuitrain.hosts.notify import notify
 from tuitrain.hosts.paths import with_absolute_paths
+from tuitrain.hosts.ranks import train_on_devices
 from tuitrain.hosts.resources import WorkerResources
 from tuitrain.hosts.resumable import check_resumable, has_checkpoint
 from tuitrain.hosts.trust import allowed_code, code_lines, config_code, remember, run_origin, split_code
@@ -148,7 +150,7 @@ def resume_run(
         closing(RunWriter(folder)) as writer,
     ):
         if slots:
-            check_startable(folder, writer.previous)
+            check_startable(folder, writer.waiting)
             writer.log(f"started by the queue in the slot {', '.join(slots)}", detail=True)
         # The process that started this one waits until the run has an owner; loading torch takes seconds.
         _announce(writer, capture)
@@ -160,13 +162,18 @@ def resume_run(
             progress("loading torch", None)
             from tuitrain.training.run import train_run
 
-        prepare = partial(_obey_and_prepare, config, writer, inbox, progress)
-        state = train_run(folder, prepare, inbox, epochs, writer, schedule)
+        if several_devices(config.training.devices):
+            state = train_on_devices(config, writer, inbox, epochs, schedule, allowed_key)
+        else:
+            prepare = partial(obey_and_prepare, config, writer, inbox, progress)
+            state = train_run(folder, prepare, inbox, epochs, writer, schedule)
         notify(folder, state, _command(allowed))
         return state
 
 
-def _obey_and_prepare(config: Config, writer: RunWriter, inbox: Inbox, progress: ProgressCallback) -> "Setup":
+def obey_and_prepare(
+    config: Config, writer: RunWriter, inbox: Inbox, progress: ProgressCallback = lambda *_: None
+) -> "Setup":
     """Build what an existing run trains; raise Stopped or Detached on such a command."""
     from tuitrain.training.control import preparation_progress
     from tuitrain.training.setup import prepare

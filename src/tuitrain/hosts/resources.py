@@ -7,13 +7,19 @@ from tuitrain.config.values import build_config, flatten
 
 
 class WorkerResources(Struct, frozen=True):
-    """The device and CPU threads of a worker; empty and None leave the configuration of the run as it is."""
+    """The device and CPU threads of a worker; empty and None leave the configuration of the run as it is. A run on
+    several devices gets several, separated by commas."""
 
     device: str = ""
     threads: int | None = None
 
     def apply(self, config: Config) -> Config:
         changes: dict[str, object] = {"training.device": self.device} if self.device else {}
+        if "," in self.device:
+            changes = {"training.device": "cuda", "training.devices": self.device}
+        elif self.device.startswith("cuda") and config.training.devices == "all":
+            # This one is all that the run gets.
+            changes["training.devices"] = None
         if config.training.threads is None and self.threads:
             changes["training.threads"] = self.threads
         return build_config(flatten(config) | changes)

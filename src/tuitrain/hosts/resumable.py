@@ -13,7 +13,13 @@ from tuitrain.runs.records import State
 from tuitrain.text import plain
 
 # The settings that may change in an existing run, because results do not depend on them.
-RESUME_SETTINGS = (*DATA_SETTINGS, "training.device", "training.threads", "training.checkpoint_every")
+RESUME_SETTINGS = (
+    *DATA_SETTINGS,
+    "training.device",
+    "training.devices",
+    "training.threads",
+    "training.checkpoint_every",
+)
 
 
 def change_settings(folder: RunFolder, assignments: Sequence[str]) -> None:

@@ -5,6 +5,7 @@ import os
 import platform
 import time
 from collections import deque
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 import msgspec
@@ -97,11 +98,12 @@ def _user() -> str:
 
 class Inbox:
     """Reads the commands of a run that are appended after the inbox was created, or after byte `since` of the file.
-    `put` adds commands of the training process itself: those of signals and of the app when it quits."""
+    `put` adds commands of the training process itself: those of signals and of the app when it quits. `path` replaces
+    the control file."""
 
-    def __init__(self, folder: RunFolder, since: int | None = None) -> None:
+    def __init__(self, folder: RunFolder, since: int | None = None, path: Path | None = None) -> None:
         self._waiting: deque[Command] = deque()
-        self._path = folder.control_file
+        self._path = path or folder.control_file
         self.read_to = self._size() if since is None else since
         """The byte offset from which another process must continue to read."""
 

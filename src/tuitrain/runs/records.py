@@ -4,14 +4,18 @@ from collections.abc import Iterable
 from math import exp, isfinite
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct, field
+from msgspec import Meta, Struct, field, structs
 
+from tuitrain.config.schedule import Extension
 from tuitrain.config.schema import Goal
 from tuitrain.runs.process import Process
 
 FORMAT = 1
 # Integers that a float represents exactly.
 Count = Annotated[int, Meta(ge=0, le=2**53)]
+# Priorities that a table shows in full.
+HIGHEST_PRIORITY = 9999
+Priority = Annotated[int, Meta(ge=-HIGHEST_PRIORITY, le=HIGHEST_PRIORITY)]
 Accuracy = Annotated[float, Meta(ge=0, le=1)]
 SplitName = Literal["validation", "test"]
 CheckpointName = Literal["last", "best"]
@@ -121,7 +125,7 @@ class WeightsInfo(Struct, frozen=True, kw_only=True):
 class RunInfo(Struct, kw_only=True):
     """run.json: identity of the run and the hardware, software, model and data it uses.
 
-    `code` lists the run's copies of the user's Python files.
+    `code` lists the run's copies of the user's Python files. `device` is the first of `devices` that train the run.
 
     `value_ranges` are the values that become black and white in images with more than 8 bits, by kind of image; None in
     runs of older versions. `white` is the largest value of a pixel, which becomes 1 before the normalization; None in
@@ -139,6 +143,7 @@ class RunInfo(Struct, kw_only=True):
     command: str = ""
     host: str = ""
     device: str = ""
+    devices: Count = 1
     threads: Count = 0
     versions: dict[str, str] = {}
     flags: dict[str, str] = {}
@@ -159,19 +164,29 @@ class RunInfo(Struct, kw_only=True):
     code: list[CodeFile] = []
     weights: WeightsInfo | None = None
 
+    @property
+    def hardware(self) -> str:
+        """The device, and how many of its kind share each batch: `2 × cuda:0 NVIDIA H100`."""
+        return f"{self.devices} × {self.device}" if self.devices > 1 and self.device else self.device
+
 
 class Waiting(Struct, frozen=True, kw_only=True):
     """What will start a run that no process owns: the `queue` of its runs folder, by `priority`, highest first, unless
     the run is `held`; or Slurm, as the `job` with this id of the `cluster`. The id is empty until Slurm has accepted
-    the job. `reason` says why the run has not started yet."""
+    the job. `reason` says why the run has not started yet. A run that continues had the status `before` and its reason,
+    and may get a new number of `epochs`."""
 
     by: Literal["queue", "slurm"]
     since: float
     reason: str = ""
-    priority: int = 0
+    priority: Priority = 0
     held: bool = False
     job: str = ""
     cluster: str = ""
+    before: Status = "queued"
+    before_reason: str = ""
+    epochs: Count | None = None
+    schedule: Extension = "stretch"
 
 
 class SlurmJob(Struct, frozen=True, kw_only=True):
@@ -234,6 +249,14 @@ class State(Struct, kw_only=True):
     @property
     def active(self) -> bool:
         return self.status in ACTIVE
+
+    @property
+    def before_waiting(self) -> "State":
+        """The state of a run that had begun before it waited; the present state of any other run."""
+        waiting = self.waiting
+        if self.status != "queued" or waiting is None or waiting.before == "queued":
+            return self
+        return structs.replace(self, status=waiting.before, reason=waiting.before_reason, waiting=None)
 
 
 class Sample(Struct, frozen=True):

@@ -52,12 +52,15 @@ def change(folder: RunFolder, **changes: Any) -> None:
 
 
 def cancel(folder: RunFolder) -> None:
-    """Take a run out of the queue: it is stopped from then on. Raise RunError if it does not wait in the queue, or its
-    state cannot be written."""
+    """Take a run out of the queue: it is stopped from then on, or what it was before it waited. Raise RunError if it
+    does not wait in the queue, or its state cannot be written."""
     try:
         with closing(RunWriter(folder)) as writer:
-            if in_queue(writer.previous) is None:
+            if writer.waiting is None or writer.waiting.by != "queue":
                 raise _not_waiting(folder)
+            if writer.waiting.before != "queued":
+                writer.restore_state(CANCELLED)
+                return
             writer.event("stopped", CANCELLED)
             writer.end(status="stopped", phase="", reason=CANCELLED, process=None, ended=writer.now())
     except OwnedError:
@@ -76,10 +79,9 @@ def stop(folder: RunFolder) -> None:
     send(folder, "stop")
 
 
-def check_startable(folder: RunFolder, state: State) -> None:
+def check_startable(folder: RunFolder, waiting: Waiting | None) -> None:
     """Raise NotWaitingError unless the queue may start the run."""
-    waiting = in_queue(state)
-    if waiting is None:
+    if waiting is None or waiting.by != "queue":
         raise _not_waiting(folder)
     if waiting.held:
         raise NotWaitingError(f"{plain(folder.id)} is held.", f"Release it: tuitrain queue release {plain(folder.id)}")

@@ -122,17 +122,23 @@ class RunWriter:
     started no longer is, once its state is written.
 
     `resumed` is true if the run had ended or been interrupted, and false for a new run and one that moved to this
-    process. `previous` is the state before this process owned it. Raises RunError if another process owns the run.
+    process. `previous` is the state before this process owned it or the run waited, and `waiting` what it waited for.
+    A `deputy` writes in place of the process that owns the run, and waits for this one. Raises RunError if another
+    process owns the run.
     """
 
-    def __init__(self, folder: RunFolder) -> None:
-        claim(folder)
+    def __init__(self, folder: RunFolder, *, deputy: bool = False) -> None:
+        if not deputy:
+            claim(folder)
         self.folder = folder
         try:
-            self.previous = folder.state()
+            found = folder.state()
+            self.waiting = found.waiting if found.status == "queued" else None
+            self.previous = found.before_waiting
             self.resumed = shown_status(self.previous) not in ACTIVE
+            owner = self.previous.process if deputy else this_process()
             self.state = msgspec.structs.replace(
-                self.previous, process=this_process(), not_continued="", waiting=None, slurm=_this_job(self.previous)
+                self.previous, process=owner, not_continued="", waiting=None, slurm=_this_job(self.previous)
             )
             for path in (folder.state_file, *(folder.checkpoints / f"{name}.safetensors" for name in ("last", "best"))):
                 remove_drafts(path)
@@ -215,6 +221,10 @@ class RunWriter:
         # Without a process, an active status reads as interrupted, which it was before.
         self.state = msgspec.structs.replace(self.previous, process=None, not_continued=reason)
         self.end()
+
+    def reload(self) -> None:
+        """Take over the state that a deputy has written."""
+        self.state = self.folder.state()
 
     def close(self) -> None:
         if self._metrics >= 0:

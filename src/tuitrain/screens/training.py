@@ -10,6 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.widgets import ContentSwitcher, Log
 
+from tuitrain.analysis.waiting import reason
 from tuitrain.config.formatting import format_value
 from tuitrain.config.schedule import Extension
 from tuitrain.config.values import parse_value
@@ -20,7 +21,10 @@ from tuitrain.runs.control import ANSWER_SECONDS, KEYS, CommandName, accepted, s
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import Follower
 from tuitrain.runs.process import this_process
+from tuitrain.runs.queue import QueueFolder
 from tuitrain.runs.records import ACTIVE
+from tuitrain.runs.slurm import waiting_runs
+from tuitrain.runs.waiting import in_queue, stop
 from tuitrain.screens.export import EXPORT, Export, ExportScreen, metrics_export
 from tuitrain.text import plain
 from tuitrain.widgets.charts.run_charts import (
@@ -121,7 +125,7 @@ class TrainingScreen(ExportScreen):
             self.post_message(RunEnded(self.run.folder, self.run.info.name, self.run.state, self.run.status))
         self._notify_refusals()
         self._check_answer()
-        self._slurm.look(lambda: [(self.run.folder, self.run.state)], idle_seconds(self.app))
+        self._slurm.look(lambda: waiting_runs([(self.run.folder, self.run.state)]), idle_seconds(self.app))
         state = self.run.state
         progress = f"{100 * state.step / state.steps:.0f} % " if state.steps and state.active else ""
         notifications.set_title(self.app, f"{progress}{self.run.info.name} · {self.run.status}")
@@ -176,11 +180,26 @@ class TrainingScreen(ExportScreen):
         self.query_one("#numbers", FixedText).show(live.numbers(self.run, width))
         self.query_one("#health", FixedText).show(live.health_line(self.run, width))
         count = 1 if self.has_class("low") else LOG_LINES
-        last = list(self.run.log)[-count:] if self.run.log else [self.run.state.phase or "waiting for the first step"]
+        activity = self._waits_for() or self.run.state.phase or "waiting for the first step"
+        last = list(self.run.log)[-count:] if self.run.log and not self._waiting else [activity]
         self.query_one("#tail", FixedText).show(Content("\n".join(plain(line) for line in last)))
+
+    @property
+    def _waiting(self) -> bool:
+        """Whether the run waits in the queue, where it obeys no commands but stop."""
+        return in_queue(self.run.state) is not None
+
+    def _waits_for(self) -> str:
+        """Return what a run that no process owns waits for."""
+        state = self.run.state
+        if state.status != "queued" or state.waiting is None:
+            return ""
+        return reason(state.waiting, self.run.config, QueueFolder(self.run.folder.path.parent).sessions())
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         active = self._active
+        if self._waiting and action in ("pause", "unpause", "checkpoint", "rate", "epochs"):
+            return False
         if action == "detach":
             return active and self.run.state.process == this_process()
         if action in ("pause", "unpause"):
@@ -213,12 +232,22 @@ class TrainingScreen(ExportScreen):
         self._send("resume")
 
     def action_stop(self) -> None:
-        if self.run.state.waiting is None and self.run.state.slurm is None:
+        if self._waiting:
+            self._cancel()
+        elif self.run.state.waiting is None and self.run.state.slurm is None:
             self._send("stop")
         elif not (self._request and self._request[0] == "stop"):
             self.post_message(StopInSlurm(self.run.folder))
             self._request = "stop", self._answers("stop"), monotonic()
             self._show_lines()
+
+    def _cancel(self) -> None:
+        """Take the run out of the queue."""
+        try:
+            stop(self.run.folder)
+        except RunError as error:
+            self.show_error(error)
+        self.call_after_refresh(self.poll_now)
 
     def action_checkpoint(self) -> None:
         self._send("checkpoint")

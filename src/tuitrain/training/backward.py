@@ -104,7 +104,11 @@ Backward = AutogradBackward | DirectBackward
 
 
 def build_backward(setup: Setup) -> Backward:
-    """Return the fastest implementation for the run; both are bit-identical."""
+    """Return the fastest implementation for the run; both are bit-identical. Several ranks share each batch."""
+    if setup.group is not None:
+        from tuitrain.training.distributed.backward import SharedBackward
+
+        return SharedBackward(setup, setup.group)
     config = setup.config
     # The direct layers neither freeze weights nor keep the statistics of batch normalization.
     fine_tunes = config.model.weights is not None or is_frozen(config, 0)

@@ -16,7 +16,7 @@ from tuitrain.text import plain
 from tuitrain.training import checkpoint
 from tuitrain.training import device as devices
 from tuitrain.training.data.dataset import Progress as ProgressCallback
-from tuitrain.training.metrics import RunningMetrics
+from tuitrain.training.distributed.metrics import build_metrics
 from tuitrain.training.progress import TrainingProgress, checkpoint_state
 from tuitrain.training.setup import Setup
 
@@ -88,7 +88,7 @@ class ControlledLoop:
         self.progress = TrainingProgress(lr=setup.config.optimizer.lr, epochs=setup.config.training.epochs)
         # A row covers at most one epoch, however large log_every is.
         batches_per_row = setup.log_every * setup.config.optimizer.accumulate
-        self.metrics = RunningMetrics(min(batches_per_row, setup.batches_per_epoch), setup.device)
+        self.metrics = build_metrics(setup, min(batches_per_row, setup.batches_per_epoch))
         self._last_checkpoint = writer.folder.checkpoints / "last.safetensors"
         # When the clock was started; None while it is stopped.
         self._clock: float | None = None
@@ -225,10 +225,13 @@ class ControlledLoop:
         clock_running = self.stop_clock()
         # State first: its scores are not in the checkpoint, and must not be older than it.
         self.update_state(now=True)
-        checkpoint.save(self._last_checkpoint, checkpoint_state(self.setup, self.progress, self.metrics))
+        checkpoint.save(self._last_checkpoint, self.checkpoint_state())
         self._saved = time.monotonic()
         if clock_running:
             self.start_clock()
+
+    def checkpoint_state(self) -> checkpoint.State:
+        return checkpoint_state(self.setup, self.progress, self.metrics)
 
     def start_clock(self) -> None:
         self._clock = time.monotonic()

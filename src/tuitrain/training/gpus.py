@@ -24,6 +24,16 @@ def choose_gpu(*, hold: bool) -> int:
     return uuids[chosen]
 
 
+def choose_gpus(count: int) -> list[int]:
+    """Return torch's numbers of the `count` GPUs that `choose_gpu` would take one after the other."""
+    uuids = {torch_uuid(index): index for index in range(torch.cuda.device_count())}
+    known = visible_gpus(GpuReader().read())
+    ranked = sorted(uuids, key=lambda uuid: _rank(known.get(uuid)))
+    free = [uuid for uuid in ranked if gpu_lock.hold(uuid)]
+    gpu_lock.release()
+    return sorted(uuids[uuid] for uuid in [*free, *(uuid for uuid in ranked if uuid not in free)][:count])
+
+
 def hold_gpu(index: int) -> None:
     """Mark a GPU as used, so that runs that choose their GPU avoid it."""
     gpu_lock.hold(torch_uuid(index))

@@ -159,9 +159,9 @@ class Loop(ControlledLoop):
         """Train on the images at `order` (M,). Yield each step's gradient norms (L,), or None if no row is due."""
         setup, progress, optimizer, scaler = self.setup, self.progress, self.setup.optimizer, self.setup.scaler
         clip, accumulate = self.config.optimizer.clip_norm, self.config.optimizer.accumulate
-        size, batches, scaled = self.config.data.images_per_batch, setup.batches_per_epoch, scaler.is_enabled()
+        batches, scaled = setup.batches_per_epoch, scaler.is_enabled()
         backward, fused_step = build_backward(setup), FusedStep(optimizer)
-        for pixels, classes in self._resources.timed(setup.dataset.train.batches(order, size)):
+        for pixels, classes in self._resources.timed(setup.batches(order)):
             images, labels = setup.inputs_and_labels(pixels, classes)  # (N, C, H, W), (N,) or (N, K)
             # The epoch's last step may accumulate fewer mini-batches.
             accumulated = min(accumulate, batches - progress.batch // accumulate * accumulate)

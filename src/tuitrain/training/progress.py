@@ -14,6 +14,7 @@ from tuitrain.errors import RunError
 from tuitrain.runs.records import Best, Count
 from tuitrain.text import plain
 from tuitrain.training import checkpoint
+from tuitrain.training.distributed.state import own_state
 from tuitrain.training.fine_tuning.freeze import is_frozen
 from tuitrain.training.metrics import RunningMetrics
 from tuitrain.training.optim.build import load_optimizer_state
@@ -117,8 +118,9 @@ def restore_checkpoint(path: Path, setup: Setup, metrics: RunningMetrics) -> Tra
         load_optimizer_state(setup.optimizer, setup.config.optimizer, state["optimizer"])
         if setup.scaler.is_enabled():
             setup.scaler.load_state_dict(_like(setup.scaler.state_dict(), state["scaler"]))
-        metrics.load_state_dict(state["window"])
-        checkpoint.set_rng_state(state["rng"], setup.device)
+        own = own_state(setup, state)
+        metrics.load_state_dict(own["window"])
+        checkpoint.set_rng_state(own["rng"], setup.device)
     except (*checkpoint.INVALID, RuntimeError, AttributeError, ArithmeticError) as error:
         raise RunError(f"The checkpoint {path.name} does not fit this run: {plain(error, 120)}.") from None
     return progress

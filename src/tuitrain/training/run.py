@@ -49,28 +49,44 @@ def train_run(
     its ending cannot be written.
     """
     writer = writer or RunWriter(folder)
+
+    def build() -> Loop:
+        setup = prepare()
+        _choose_batch_size(setup, writer)
+        return Loop(setup, writer, inbox, epochs, schedule)
+
+    try:
+        ending, progressed = run_loop(writer, build)
+        end_run(writer, ending, progressed=progressed)
+    finally:
+        writer.close()
+    return writer.state
+
+
+def run_loop(writer: RunWriter, build: Callable[[], Loop]) -> tuple[Ending, bool]:
+    """Build a loop and train to the end. Return the ending, and whether the loop completed a step or an epoch."""
     loop: Loop | None = None
 
     def train() -> Ending:
         nonlocal loop
         writer.update(status="running", phase="preparing", reason="", ended=None, fitting={})
-        setup = prepare()
-        _choose_batch_size(setup, writer)
-        loop = Loop(setup, writer, inbox, epochs, schedule)
+        loop = build()
         restore_run(loop)
         loop.run()
         return "finished", loop.progress.over
 
+    # The estimate of what fits is that of a single device.
+    ending = ending_of(writer, train, lambda: loop.setup if loop and loop.setup.group is None else None)
+    assert ending is not None
+    return ending, loop is not None and loop.has_progressed
+
+
+def end_run(writer: RunWriter, ending: Ending, *, progressed: bool) -> None:
+    """As `record_ending`, but raises TrainingError if the ending cannot be written."""
     try:
-        ending = ending_of(writer, train, lambda: loop.setup if loop else None)
-        assert ending is not None
-        try:
-            record_ending(writer, ending, loop)
-        except OSError as error:
-            raise _unwritable(folder, error, ending) from None
-    finally:
-        writer.close()
-    return writer.state
+        record_ending(writer, ending, progressed=progressed)
+    except OSError as error:
+        raise _unwritable(writer.folder, error, ending) from None
 
 
 def _choose_batch_size(setup: Setup, writer: RunWriter) -> None:
@@ -180,6 +196,12 @@ def _record_differences(writer: RunWriter, before: RunInfo, setup: Setup, now: R
         if old and (old != new if name != "device" else _hardware(old) != _hardware(new)):
             writer.event("differs", f"{name}: {plain(old)} before, {plain(new)} now")
             writer.log(f"{name} changed from {plain(old)} to {plain(new)}: results may differ in the last bits")
+    if before.devices != now.devices:
+        writer.event("differs", f"devices: {before.devices} before, {now.devices} now")
+        writer.log(
+            f"the number of devices changed from {before.devices} to {now.devices}: the batches stay the same, but"
+            " augmentation and dropout draw other random numbers"
+        )
     for split, count in now.sizes.items():
         known = before.fingerprints.get(split) or before.sizes.get(split)
         if known and known not in (now.fingerprints[split], count):
@@ -193,11 +215,11 @@ def _hardware(device: str) -> str:
     return re.sub(r"^cuda:\d+", "cuda", device)
 
 
-def record_ending(writer: RunWriter, ending: Ending, loop: Loop | None) -> None:
+def record_ending(writer: RunWriter, ending: Ending, *, progressed: bool) -> None:
     """Write the run's last event, log line and state. If a run that had ended fails before it completes a step, its
     former state is restored and RunError raised. Raises OSError if the state cannot be written."""
     status, reason = ending
-    if status == "failed" and writer.resumed and not (loop and loop.has_progressed):
+    if status == "failed" and writer.resumed and not progressed:
         writer.restore_state(reason)
         raise RunError(reason)
     try:

@@ -2,7 +2,7 @@
 
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -31,6 +31,7 @@ from tuitrain.training.data.resize import Resize
 from tuitrain.training.data.sampler import balanced_order, balanced_weights
 from tuitrain.training.data.transforms.mixing import Mix, mixing
 from tuitrain.training.data.user.transform import user_transform
+from tuitrain.training.distributed.group import Group
 from tuitrain.training.fine_tuning.freeze import freeze_backbone, is_frozen
 from tuitrain.training.memory import check_network_fits, check_parameters_fit
 from tuitrain.training.models.checkpointing import checkpoint_blocks
@@ -71,6 +72,8 @@ class Setup:
     # Whether only the classifier is trained.
     frozen: bool = False
     mix: Mix | None = None
+    # The ranks that share each batch; None: this process trains alone.
+    group: Group | None = None
 
     def inputs_and_labels(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Return the inputs of the network and the labels for a training batch that the split yields. mixup and cutmix
@@ -82,6 +85,11 @@ class Setup:
     def __post_init__(self) -> None:
         # Turns a batch of the data set into logits: the model, or its classifier if the data are features.
         self.forward = self.model
+
+    def batches(self, order: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the training batches of the images at `order` (M,) as `Split.batches`, or this rank's share of each."""
+        train, size = self.dataset.train, self.config.data.images_per_batch
+        return self.group.batches(train, order, size) if self.group else train.batches(order, size)
 
     def unfreeze(self) -> None:
         """Let all weights train. The optimizer keeps the state of the classifier."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from msgspec import structs
 
-from hosts.slurm.conftest import FakeSlurm
+from fake_slurm import FakeSlurm
 from tuitrain.errors import RunError
 from tuitrain.hosts.slurm import job
 from tuitrain.hosts.slurm.job import train_in_job
@@ -74,7 +74,7 @@ def test_a_run_is_requeued_and_reads_commands_from_where_it_left(slurm: FakeSlur
     state = run.state()
     assert shown_status(state) == "queued"
     assert state.waiting is not None
-    assert (state.waiting.job, state.waiting.reason) == ("12", "Slurm job 12: requeued at step 70")
+    assert (state.waiting.job, state.waiting.reason) == ("12", "requeued at step 70")
     assert requeues(slurm) == 1
     size = run.control_file.stat().st_size
     assert state.slurm == SlurmJob(id="12", node="gpu07", ends=None, since=size, requeued_at=70)

@@ -8,14 +8,15 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
-from hosts.slurm.conftest import FakeSlurm
+from fake_slurm import FakeSlurm
+from tuitrain.cli.parser import parse
 from tuitrain.hosts.slurm import client, watch
 from tuitrain.hosts.slurm.client import Listed, SlurmError
 from tuitrain.hosts.slurm.reasons import describe
-from tuitrain.hosts.slurm.watch import SlurmWatch, update_waiting, waiting_runs
+from tuitrain.hosts.slurm.watch import SlurmWatch, update_waiting
 from tuitrain.runs.folder import RunFolder, shown_status
 from tuitrain.runs.records import SlurmJob, Waiting
-from tuitrain.runs.slurm import change_state, change_waiting, wait_for_slurm
+from tuitrain.runs.slurm import change_state, change_waiting, wait_for_slurm, waiting_runs
 from tuitrain.runs.writer import RunWriter
 
 WriteRun = Callable[..., RunFolder]
@@ -43,21 +44,21 @@ def row(state: str = "PENDING", reason: str = "Resources", start: str = "N/A", e
 @pytest.mark.parametrize(
     ("job", "said"),
     [
-        (("PENDING", "Resources"), "Slurm job 12: the nodes are busy (Resources)"),
+        (("PENDING", "Resources"), "the nodes are busy (Resources)"),
         (
             ("PENDING", "Priority", "2026-11-30T14:20:31"),
-            "Slurm job 12: other jobs come first (Priority), expected to start at 2026-11-30 14:20",
+            "other jobs come first (Priority), expected to start at 2026-11-30 14:20",
         ),
         (
             ("PENDING", "ReqNodeNotAvail, UnavailableNodes:gpu07"),
-            "Slurm job 12: a node that it needs is down or reserved (ReqNodeNotAvail, UnavailableNodes:gpu07)",
+            "a node that it needs is down or reserved (ReqNodeNotAvail, UnavailableNodes:gpu07)",
         ),
-        (("PENDING", "QOSMaxGRESPerUser"), "Slurm job 12: a limit of your QOS (QOSMaxGRESPerUser)"),
-        (("PENDING", "AssocGrpCpuLimit"), "Slurm job 12: a limit of your account (AssocGrpCpuLimit)"),
-        (("PENDING", "Something new"), "Slurm job 12: Something new"),
-        (("PENDING", "None"), "Slurm job 12: Slurm has not looked at it yet"),
-        (("RUNNING", "None", "", "gpu07"), "Slurm job 12: starting on gpu07"),
-        (("COMPLETING", "None"), "Slurm job 12: completing"),
+        (("PENDING", "QOSMaxGRESPerUser"), "a limit of your QOS (QOSMaxGRESPerUser)"),
+        (("PENDING", "AssocGrpCpuLimit"), "a limit of your account (AssocGrpCpuLimit)"),
+        (("PENDING", "Something new"), "Something new"),
+        (("PENDING", "None"), "Slurm has not looked at it yet"),
+        (("RUNNING", "None", "", "gpu07"), "starting on gpu07"),
+        (("COMPLETING", "None"), "completing"),
     ],
 )
 def test_reasons_in_plain_words(job: tuple[str, ...], said: str) -> None:
@@ -70,7 +71,7 @@ def test_one_question_updates_the_reason_of_each_run(slurm: FakeSlurm, waiting: 
     slurm.answer("squeue", row() + row(reason="Priority", id="13") + row(id="14"))
     update_waiting([waiting, other])
     assert [reason(folder) for folder in (waiting, other)] == [
-        "Slurm job 12: the nodes are busy (Resources)", "Slurm job 13: other jobs come first (Priority)",
+        "the nodes are busy (Resources)", "other jobs come first (Priority)",
     ]  # fmt: skip
     assert len(slurm.calls("squeue")) == 1
     assert not (waiting.path / "owner.json").exists()
@@ -177,19 +178,30 @@ def test_a_killed_run_whose_job_waits_again_is_queued(slurm: FakeSlurm, write_ru
     assert "(BeginTime)" in reason(folder)
 
 
+@pytest.mark.parametrize(
+    ("state", "status"), [("OUT_OF_MEMORY", "failed"), ("COMPLETING", "interrupted"), ("RUNNING", "interrupted")]
+)
+def test_slurm_says_why_a_run_was_killed(slurm: FakeSlurm, write_run: WriteRun, state: str, status: str) -> None:
+    folder = write_run("killed", status="running", dead=True)
+    change_state(folder, lambda state: structs.replace(state, slurm=SlurmJob(id="12")))
+    slurm.answer("squeue", row(state, "OutOfMemory"))
+    update_waiting([folder])
+    assert shown_status(folder.state()) == status
+    assert ("Slurm job 12 ended: OUT_OF_MEMORY OutOfMemory." in folder.state().reason) == (status == "failed")
+
+
 def test_a_slow_slurm_does_not_block_who_looks(slurm: FakeSlurm, waiting: RunFolder, tmp_path: Path) -> None:
     release = tmp_path / "release"
     slurm.answer("squeue", row(), before=f"while [ ! -e {release} ]; do /bin/sleep 0.05; done")
     watcher = SlurmWatch()
-    runs = [(waiting, waiting.state())]
     for _ in range(3):
-        watcher.look(lambda: runs)
+        watcher.look(lambda: [waiting])
     assert reason(waiting) == ""
     release.touch()
     assert watcher._thread is not None
     watcher._thread.join(60)
     assert "(Resources)" in reason(waiting)
-    watcher.look(lambda: runs)
+    watcher.look(lambda: [waiting])
     assert len(slurm.calls("squeue")) == 1
 
 
@@ -200,7 +212,7 @@ def test_the_watch_says_why_slurm_did_not_answer(
     slurm.answer("squeue", "", 1, error="squeue: error: no controller\n")
     watcher = SlurmWatch()
     for problem in ("squeue failed: no controller.", ""):
-        watcher.look(lambda: [(waiting, waiting.state())])
+        watcher.look(lambda: [waiting])
         assert watcher._thread is not None
         watcher._thread.join(60)
         assert watcher.problem == problem
@@ -211,7 +223,7 @@ def test_the_watch_says_why_slurm_did_not_answer(
 def test_without_waiting_runs_nothing_is_asked(write_run: WriteRun) -> None:
     folder = write_run("mine", status="running")
     watcher = SlurmWatch()
-    watcher.look(lambda: [(folder, folder.state())])
+    watcher.look(lambda: waiting_runs([(folder, folder.state())]))
     assert watcher._thread is None
 
 
@@ -227,3 +239,23 @@ def test_variables_of_the_user_hide_no_job(slurm: FakeSlurm, monkeypatch: pytest
 )
 def test_times_left(text: str, seconds: float | None) -> None:
     assert client.parse_duration(text) == seconds
+
+
+def test_commands_ask_slurm_before_they_print(
+    slurm: FakeSlurm, waiting: RunFolder, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slurm.answer("squeue", row())
+    options = parse(["show", str(waiting.path)])
+    options.run(options)
+    assert "Slurm job 12: the nodes are busy (Resources)" in capsys.readouterr().out.splitlines()
+    slurm.answer("squeue", row("CANCELLED", end=LONG_AGO))
+    monkeypatch.setattr("gc.disable", lambda: None)
+    options = parse(["runs", str(waiting.path.parent)])
+    options.run(options)
+    assert "stopped" in capsys.readouterr().out
+    wait_for_slurm(waiting, Waiting(by="slurm", since=0.0, job="12"))
+    slurm.answer("squeue", "", 1, error="squeue: error: no controller\n")
+    options.run(options)
+    printed = capsys.readouterr()
+    assert "queued" in printed.out
+    assert "may be old: squeue failed: no controller." in printed.err

@@ -49,6 +49,13 @@ async def test_a_preset_does_not_count_the_images_of_the_data_shown_before(tmp_p
         assert form.config != preset("fine-tune", current, 54)
 
 
+async def test_a_preset_for_pretrained_networks_asks_for_the_images(tmp_path: Path) -> None:
+    async with opened(tmp_path) as form:
+        await form.press("ctrl+t", *"linear probe", "enter")
+        assert form.current.key == "data.dir"
+        assert "folder of your images" in form.said("message")
+
+
 async def test_file_is_loaded_and_saved_with_its_comments(tmp_path: Path) -> None:
     mine, copy = tmp_path / "mine.toml", tmp_path / "copy.toml"
     mine.write_text(MINE)

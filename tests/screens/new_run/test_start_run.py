@@ -16,9 +16,11 @@ from tuitrain.hosts.background import start_in_background
 from tuitrain.hosts.launch import RunSpec, create_run
 from tuitrain.runs.control import send
 from tuitrain.runs.folder import folders
+from tuitrain.runs.waiting import in_queue
 from tuitrain.runs.writer import RunWriter
 from tuitrain.screens.new_run.screen import TICK, NewRunScreen
 from tuitrain.screens.results.screen import ResultsScreen
+from tuitrain.screens.sweep.screen import SweepScreen
 from tuitrain.screens.training import TrainingScreen
 from tuitrain.screens.windows.help import HelpScreen
 from tuitrain.widgets.forms.fields import PressField
@@ -49,6 +51,18 @@ async def test_a_busy_app_offers_a_background_process(tmp_path: Path) -> None:
         finally:
             form.app.host.cancel()
             (tmp_path / "go").touch()
+
+
+async def test_a_problem_that_the_preview_shows_is_reported_at_once(tmp_path: Path) -> None:
+    async with opened(tmp_path) as form:
+        form.fields["data.dataset"].text, form.fields["data.dir"].text = "image-folder", f"{tmp_path}/none"
+        await form.until(lambda: form.form.preview is not None and bool(form.form.preview.problem))
+        await form.press("ctrl+r")
+        assert "Not started: " in form.said("message")
+        assert not form.form.line.busy
+        await form.press("ctrl+r")
+        assert form.form.line.busy, "the folder may exist by now"
+        form.app.host.cancel()
 
 
 async def test_process_of_its_own_is_chosen_remembered_and_used(tmp_path: Path) -> None:
@@ -209,6 +223,49 @@ async def test_a_second_run_is_queued_behind_the_one_that_trains(tmp_path: Path)
         first = form.app.host.folder
         assert first is not None
         assert (queued.state().started or 0) > (first.state().ended or 0) > 0
+
+
+async def test_a_second_run_waits_in_the_queue(tmp_path: Path) -> None:
+    async with opened(tmp_path) as form:
+        endless = override(Config(), ["training.epochs=1_000_000"])
+        form.app.host.start(RunSpec(config=endless, runs_dir=tmp_path / "runs", name="endless"))
+        await form.until(lambda: form.app.host.folder is not None)
+        await form.type("name", "next")
+        await form.press("ctrl+r")
+        await form.until(lambda: isinstance(form.app.screen, PickList))
+        await form.press("down", "enter")
+        await form.until(lambda: isinstance(form.app.screen, TrainingScreen))
+        form.app.host.cancel()
+        assert isinstance(form.app.screen, TrainingScreen)
+        assert in_queue(form.app.screen.run.folder.state())
+
+
+async def test_the_queue_is_chosen_for_a_run_and_for_a_sweep(tmp_path: Path) -> None:
+    async with opened(tmp_path) as form:
+        await form.focus(RUNS_IN)
+        await form.press("right", "right")
+        assert form.text(RUNS_IN) == "queue"
+        assert parse(shlex.split(form.said("command").removeprefix("$ "))[1:]).queue
+        await form.press("ctrl+r")
+        await form.until(lambda: "no queue is running: tuitrain queue --detach" in text(form.app))
+        assert isinstance(form.app.screen, TrainingScreen)
+        (folder,) = folders(tmp_path / "runs")
+        assert in_queue(folder.state())
+        await form.press("escape", "n")
+        # The queue is not kept as a preference: the next run may be for now.
+        assert form.text(RUNS_IN) == "this app"
+        await form.focus(RUNS_IN)
+        await form.press("right", "right")
+        await form.type("optimizer.lr", "0.1,0.2")
+        assert "ignored" not in form.row(RUNS_IN)
+        assert "tuitrain sweep" in form.said("command")
+        assert "--queue" in form.said("command")
+        await form.press("ctrl+r")
+        await form.until(lambda: isinstance(form.app.screen, SweepScreen) and form.app.screen.status == "queued")
+        waiting = [folder for folder in folders(tmp_path / "runs") if in_queue(folder.state())]
+        assert len(waiting) == 3
+        await form.press("s")
+        await form.until(lambda: sum(bool(in_queue(folder.state())) for folder in waiting) == 1)
 
 
 @pytest.mark.parametrize("damaged", ["info_file", "state_file"])

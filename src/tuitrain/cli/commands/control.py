@@ -9,7 +9,7 @@ from tuitrain.hosts.slurm.stop import in_slurm
 from tuitrain.hosts.slurm.stop import stop as stop_job
 from tuitrain.runs.catalog.listing import find
 from tuitrain.runs.control import KEYS, CommandName, accepted, ask, send
-from tuitrain.runs.folder import shown_status
+from tuitrain.runs.folder import RunFolder, shown_status
 from tuitrain.runs.records import ACTIVE
 from tuitrain.runs.waiting import in_queue
 from tuitrain.runs.waiting import stop as stop_waiting
@@ -26,13 +26,7 @@ def run(options: argparse.Namespace) -> int:
     if status not in ACTIVE:
         raise RunError(f"{plain(folder.id)} is not active: it is {status}.")
     if in_queue(state):
-        if options.command != "stop":
-            raise RunError(
-                f"{plain(folder.id)} waits in the queue.", "Only stop is possible, or: tuitrain queue hold RUN"
-            )
-        stop_waiting(folder)
-        print_message(f"stop: {plain(folder.id)} no longer waits in the queue")
-        return 0
+        return _stop_waiting(folder, options.command)
     if options.command == "stop" and in_slurm(folder):
         print_message(f"stop: {plain(folder.id)}: {stop_job(folder)}")
         return 0
@@ -46,6 +40,15 @@ def run(options: argparse.Namespace) -> int:
         if answer is not None and answer.name == "refused":
             raise RunError(plain(answer.detail))
         print_message(f"{name} {value:g}: {'sent to' if answer is None else 'applied by'} {plain(folder.id)}")
+    return 0
+
+
+def _stop_waiting(folder: RunFolder, command: str) -> int:
+    """Take a run out of the queue; raise RunError for any other command."""
+    if command != "stop":
+        raise RunError(f"{plain(folder.id)} waits in the queue.", "Only stop is possible, or: tuitrain queue hold RUN")
+    stop_waiting(folder)
+    print_message(f"stop: {plain(folder.id)} no longer waits in the queue")
     return 0
 
 

@@ -2,15 +2,16 @@
 
 import argparse
 
-from tuitrain.cli.commands.train import follow, report_background_run
+from tuitrain.cli.commands.train import check_queueing, follow, report_background_run, report_queued_run
 from tuitrain.cli.output import print_message
 from tuitrain.config.schedule import Extension
 from tuitrain.config.validation import check_value
 from tuitrain.config.values import override, parse_value
 from tuitrain.errors import ConfigError, RunError
 from tuitrain.hosts.background import resume_in_background
+from tuitrain.hosts.followed import host_for
+from tuitrain.hosts.queue.enqueue import enqueue_again
 from tuitrain.hosts.resumable import RESUME_SETTINGS, change_settings, check_resumable
-from tuitrain.hosts.thread import ThreadHost
 from tuitrain.hosts.trust import check_run
 from tuitrain.runs.catalog.listing import find
 from tuitrain.runs.changes import lr_curve
@@ -23,11 +24,14 @@ from tuitrain.text import plain
 def run(options: argparse.Namespace) -> int:
     folder = find(options.runs_dir, options.name)
     folder.check_writable()
+    check_queueing(options)
     state = folder.state()
     if shown_status(state) == "paused":
         epochs, schedule = _extension(folder, options)
         if options.set:
             raise RunError("A paused run keeps its settings.", f"Stop it first: tuitrain stop {plain(folder.id)}")
+        if options.queue:
+            raise RunError("A paused run keeps its device.", "Resume it without --queue.")
         if epochs is not None:
             send(folder, "epochs", epochs, schedule)
         send(folder, "resume")
@@ -40,10 +44,13 @@ def run(options: argparse.Namespace) -> int:
     if epochs is not None:
         _print_rate(folder, state, epochs, schedule, chosen=options.schedule is not None)
     change_settings(folder, options.set)
+    if options.queue:
+        enqueue_again(folder, epochs, schedule, options.priority or 0)
+        return report_queued_run(folder, options.json)
     if options.detach:
         resume_in_background(folder, epochs, allowed_key=allowed, schedule=schedule)
         return report_background_run(folder, options.json)
-    host = ThreadHost()
+    host = host_for(folder.config().training.devices)
     log_from = folder.log_file.stat().st_size if folder.log_file.is_file() else 0
     return follow(host, lambda: host.resume(folder, epochs, allowed, schedule), options.json, log_from)
 

@@ -8,12 +8,14 @@ from tuitrain.analysis.table import query
 from tuitrain.analysis.table.columns import Column, column, columns, shown_title
 from tuitrain.analysis.table.layout import columns_for_test_split, parse_sort, sort_entries
 from tuitrain.cli.output import print_json, print_message
+from tuitrain.cli.slurm_output import update_from_slurm
 from tuitrain.cli.table import write_table
 from tuitrain.config.values import flatten
 from tuitrain.runs.catalog.index import RunIndex
 from tuitrain.runs.catalog.listing import Entry
 from tuitrain.runs.catalog.result import scores
 from tuitrain.runs.changes import present
+from tuitrain.runs.slurm import waiting_runs
 from tuitrain.text import plain
 
 COLUMNS = (
@@ -28,7 +30,10 @@ def run(options: argparse.Namespace) -> int:
     order = parse_sort(options.sort) if options.sort else None
     chosen = [column(name.strip()).key for name in options.columns.split(",") if name.strip()]
     runs_dir = options.folder or options.runs_dir
-    entries = RunIndex(runs_dir).refresh()
+    index = RunIndex(runs_dir)
+    entries = index.refresh()
+    if update_from_slurm(waiting_runs((entry.folder, entry.state) for entry in entries)):
+        entries = index.refresh()
     for entry in entries:
         if entry.folder.read_only and (problem := entry.problem or entry.state.reason):
             print_message(f"tuitrain: {plain(entry.folder.id, 100)}: {plain(problem)}")

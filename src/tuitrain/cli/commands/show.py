@@ -8,8 +8,11 @@ from typing import Any
 from tuitrain.analysis import confusion, summary, units
 from tuitrain.analysis.layers import LayerState, layer_states
 from tuitrain.analysis.robustness import document
+from tuitrain.analysis.slurm import job_line
 from tuitrain.analysis.verdict import judged_evaluation, read_verdict
+from tuitrain.analysis.waiting import reason
 from tuitrain.cli.output import format_scores, print_json, print_line
+from tuitrain.cli.slurm_output import update_from_slurm
 from tuitrain.cli.table import write_table
 from tuitrain.cli.verdict_output import print_sentences, verdict_document
 from tuitrain.config.formatting import format_value
@@ -23,6 +26,7 @@ from tuitrain.runs.external import ExternalRunInfo
 from tuitrain.runs.folder import RunFolder, shown_status
 from tuitrain.runs.records import Evaluation
 from tuitrain.runs.robustness import read_robustness
+from tuitrain.runs.slurm import waiting_runs, waits_for_slurm
 from tuitrain.text import plain
 
 # The maximum number of classes in a printed matrix; --json prints all.
@@ -32,6 +36,8 @@ MAX_CLASSES = 20
 def run(options: argparse.Namespace) -> int:
     folder = find(options.runs_dir, options.name)
     info, state = folder.info(), folder.state()
+    if update_from_slurm(waiting_runs([(folder, state)])):
+        state = folder.state()
     entry = Entry(folder, info, folder.config(), state, shown_status(state))
     if options.json:
         print_json(_document(entry, layers=options.layers))
@@ -78,6 +84,10 @@ def _print_state(entry: Entry) -> None:
     print_line(f"{plain(entry.info.name)} · {entry.status} · {plain(entry.folder.path, 1000)}")
     if state.reason:
         print_line(plain(state.reason))
+    if waiting := waits_for_slurm(state):
+        print_line(reason(waiting, entry.config, ()))
+    elif job := job_line(state):
+        print_line(job)
     _print_settings(entry)
     for line in format_scores(state):
         print_line(line)
@@ -101,7 +111,7 @@ def _print_settings(entry: Entry) -> None:
         tags = ", ".join(f"{tag} ({points:,})" for tag, points in info.curves.items())
         print_line(f"TensorBoard event files of another tool: {plain(tags, 2000) or 'no scalars'}")
     else:
-        print_line(f"{plain(info.model)} · {info.parameters:,} parameters · {plain(info.device)}")
+        print_line(f"{plain(info.model)} · {info.parameters:,} parameters · {plain(info.hardware)}")
     print_line(f"settings: {plain(differing, 2000) or ('unknown' if external else 'all defaults')}")
 
 

@@ -13,7 +13,8 @@ from tuitrain.config.values import override
 from tuitrain.errors import ConfigError
 from tuitrain.hosts.launch import RunSpec
 from tuitrain.hosts.resumable import change_settings
-from tuitrain.hosts.slurm.submit import check_options, resubmit_run, submit_run
+from tuitrain.hosts.slurm.script import check_options
+from tuitrain.hosts.slurm.submit import resubmit_run, submit_run
 from tuitrain.hosts.trust import check_run, config_code
 from tuitrain.runs.catalog.listing import find
 from tuitrain.runs.folder import RunFolder

@@ -3,10 +3,12 @@
 import argparse
 import signal
 import sys
+from contextlib import nullcontext
 from types import FrameType
 
 from tuitrain.cli.commands.train import check_file, check_queueing, describe_queue
 from tuitrain.cli.output import print_json, print_message
+from tuitrain.cli.slurm_output import update_from_slurm
 from tuitrain.cli.sweep_output import SweepProgress, describe_size, print_queued, print_result
 from tuitrain.config.code import code_of
 from tuitrain.config.sweeps.overrides import override_sweep, parse_option_overrides, parse_trials
@@ -15,6 +17,8 @@ from tuitrain.config.sweeps.toml import dumps, read
 from tuitrain.config.values import parse_value
 from tuitrain.errors import ConfigError, RunError
 from tuitrain.hosts.queue.enqueue import check_queueable, enqueue_sweep
+from tuitrain.hosts.slurm.script import check_options, removed_if_refused
+from tuitrain.hosts.slurm.sweep import submit_sweep
 from tuitrain.hosts.sweeps.background import start_sweep_in_background, stop_sweep
 from tuitrain.hosts.sweeps.create import start_new_sweep
 from tuitrain.hosts.sweeps.pool import WorkerPool
@@ -22,6 +26,7 @@ from tuitrain.hosts.trust import check_sweep, remember, sweep_code, sweep_key, s
 from tuitrain.runs.sweeps.catalog import find_sweep, list_sweeps
 from tuitrain.runs.sweeps.folder import SweepFolder
 from tuitrain.runs.sweeps.index import SweepIndex, sweep_status
+from tuitrain.runs.waiting import in_queue
 from tuitrain.text import plain
 
 
@@ -31,6 +36,12 @@ def run(options: argparse.Namespace) -> int:
     check_queueing(options)
     if options.name is None and not any((options.config, options.set, options.add, options.say, options.first)):
         return _list(options)
+    if options.submit:
+        check_options(options.sbatch)
+        if options.detach or options.queue:
+            raise ConfigError("--submit cannot be combined with --detach or --queue.", "Choose one of them.")
+    elif options.sbatch:
+        raise ConfigError("--sbatch needs --submit N.", "For example: --submit 8")
     if options.name is None and (options.say or options.first):
         option = options.say or "first"
         raise ConfigError(f"--{option} needs an existing SWEEP.", "List sweeps with: tuitrain sweep")
@@ -43,6 +54,8 @@ def run(options: argparse.Namespace) -> int:
         if _extend(folder, options):
             return 0
     allowed = _check_code(folder, options)
+    if options.submit:
+        return _submit(folder, options, allowed)
     if options.queue:
         return queue_sweep(folder, "sweep", options)
     check_not_queued(folder)
@@ -60,6 +73,17 @@ def run(options: argparse.Namespace) -> int:
     return print_result(folder, options.json)
 
 
+def _submit(folder: SweepFolder, options: argparse.Namespace, allowed: str) -> int:
+    with removed_if_refused(folder.path) if options.name is None else nullcontext():
+        job = submit_sweep(folder, options.submit, options.sbatch, allowed)
+    print_message(f"Slurm job {job}. Watch the sweep: tuitrain, then S. Stop it: tuitrain sweep {folder.id} --stop")
+    if options.json:
+        print_json({"sweep": folder.id, "path": str(folder.path), "status": "queued", "job": job})
+    else:
+        sys.stdout.write(f"{folder.id}\n")
+    return 0
+
+
 def queue_sweep(folder: SweepFolder, key: str, options: argparse.Namespace) -> int:
     """Let the runs of a sweep wait in the queue; print its id, in JSON by the name `key`."""
     count = enqueue_sweep(folder, options.priority or 0)
@@ -71,7 +95,7 @@ def queue_sweep(folder: SweepFolder, key: str, options: argparse.Namespace) -> i
 
 def check_not_queued(folder: SweepFolder) -> None:
     """Raise RunError if runs of the sweep wait in the queue, which alone may start them."""
-    if sweep_status(folder, SweepIndex(folder).refresh()) == "queued":
+    if any(outcome.state is not None and in_queue(outcome.state) for outcome in SweepIndex(folder).refresh()):
         id = plain(folder.id)
         raise RunError(
             f"Runs of the sweep {id} wait in the queue.", f"Work it off: tuitrain queue, or: tuitrain queue cancel {id}"
@@ -130,6 +154,7 @@ def _extend(folder: SweepFolder, options: argparse.Namespace) -> bool:
 
 def _control(folder: SweepFolder, options: argparse.Namespace) -> int:
     if options.say == "show":
+        update_from_slurm([folder] if folder.submission() else [])
         return print_result(folder, options.json)
     if options.first:
         if unknown := set(options.first) - {job.trial for job in folder.jobs()}:
@@ -164,6 +189,7 @@ def train_sweep(folder: SweepFolder, parallel: int | None, allowed: str) -> bool
 
 def _list(options: argparse.Namespace) -> int:
     rows = []
+    update_from_slurm([folder for folder in list_sweeps(options.runs_dir) if folder.submission()])
     for folder in list_sweeps(options.runs_dir):
         try:
             sweep, outcomes = folder.sweep(), SweepIndex(folder).refresh()

@@ -21,6 +21,7 @@ from tuitrain.config.toml import read
 from tuitrain.config.values import override, split_assignment
 from tuitrain.errors import ConfigError
 from tuitrain.hosts.background import start_in_background
+from tuitrain.hosts.followed import host_for
 from tuitrain.hosts.launch import RunSpec
 from tuitrain.hosts.queue.enqueue import enqueue
 from tuitrain.hosts.thread import ThreadHost
@@ -56,7 +57,7 @@ def run(options: argparse.Namespace) -> int:
         return report_queued_run(enqueue(spec, options.priority or 0), options.json)
     if options.detach:
         return report_background_run(start_in_background(spec), options.json)
-    host = ThreadHost()
+    host = host_for(config.training.devices)
     return follow(host, lambda: host.start(spec), options.json)
 
 

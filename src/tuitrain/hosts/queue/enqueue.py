@@ -3,6 +3,7 @@
 import time
 from pathlib import Path
 
+from tuitrain.config.schedule import Extension
 from tuitrain.config.sweeps.sweep import Sweep, SweepOptions
 from tuitrain.config.sweeps.toml import loads
 from tuitrain.errors import ConfigError, RunError
@@ -28,6 +29,19 @@ def enqueue(spec: RunSpec, priority: int = 0) -> RunFolder:
     return folder
 
 
+def enqueue_again(
+    folder: RunFolder, epochs: int | None = None, schedule: Extension = "stretch", priority: int = 0
+) -> None:
+    """Let a run that has ended or was interrupted wait in the queue to continue; `epochs` and `schedule` are those of
+    `resume_run`. The user has allowed its code. Raise RunError if a process owns the run or it cannot be written."""
+    state = folder.state().before_waiting
+    record = Waiting(
+        by="queue", since=time.time(), priority=priority, before=state.status, before_reason=state.reason,
+        epochs=epochs, schedule=schedule,
+    )  # fmt: skip
+    wait(folder, record)
+
+
 def enqueue_new_sweep(runs_dir: Path, text: str, priority: int = 0) -> SweepFolder:
     """Create a sweep from the text of its TOML file, whose code the user has allowed; all its runs wait in the queue.
     Raise ConfigError if the sweep needs workers of its own."""
@@ -46,7 +60,10 @@ def enqueue_sweep(folder: SweepFolder, priority: int = 0) -> int:
     outcomes = SweepIndex(folder).refresh()
     startable = [one for one in outcomes if one.status == "interrupted" or (one.status == "queued" and not one.state)]
     for outcome in startable:
-        _wait(outcome.run or _create_run(folder, outcome, outcomes), priority)
+        if outcome.run is not None:
+            enqueue_again(outcome.run, priority=priority)
+        else:
+            _wait(_create_run(folder, outcome, outcomes), priority)
     return len(startable)
 
 

@@ -9,6 +9,7 @@ from tuitrain.hosts.queue.slots import Slot
 from tuitrain.hosts.subprocesses import START_TIMEOUT, last_line, start_background_process, start_detached
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.queue import QueueFolder
+from tuitrain.runs.waiting import in_queue
 
 # The exit status of a process that left its run to others: the run or a slot has an owner, or the run waits no more.
 NOT_STARTED = 75
@@ -21,6 +22,9 @@ def start_run(folder: RunFolder, slots: Sequence[Slot], threads: int | None = No
     arguments = ["work", str(folder.path.absolute()), "--device", ",".join(slot.device for slot in slots)]
     arguments += [word for slot in slots for word in ("--slot", slot.key)]
     arguments += ["--threads", str(threads)] if threads else []
+    waiting = in_queue(folder.state())
+    if waiting is not None and waiting.epochs:
+        arguments += ["--epochs", str(waiting.epochs), "--schedule", waiting.schedule]
     child = start_detached(arguments, folder.log_file)
     deadline = time.monotonic() + START_TIMEOUT
     while not owned_by(folder, child.pid) and child.poll() is None and time.monotonic() < deadline:

@@ -38,15 +38,14 @@ PREFIXES = {"QOS": "a limit of your QOS", "Assoc": "a limit of your account", "M
 
 
 def describe(job: Listed) -> str:
-    """Return why a job has not started, such as `Slurm job 12: the nodes are busy (Resources)`."""
-    name = f"Slurm job {job.id}"
+    """Return why a job has not started, such as `the nodes are busy (Resources)`."""
     if job.state != "PENDING":
         where = f" on {job.node}" if job.node else ""
-        return f"{name}: starting{where}" if job.state in ("RUNNING", "CONFIGURING") else f"{name}: {job.state.lower()}"
+        return f"starting{where}" if job.state in ("RUNNING", "CONFIGURING") else job.state.lower()
     if not job.reason or job.reason == "None":
-        return f"{name}: Slurm has not looked at it yet"
+        return "Slurm has not looked at it yet"
     start = f", expected to start at {_clock(job.start)}" if job.start else ""
-    return f"{name}: {_words(job.reason)}{start}"
+    return f"{_words(job.reason)}{start}"
 
 
 def _words(reason: str) -> str:

@@ -2,11 +2,15 @@
 
 import os
 import shlex
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tuitrain.config import preferences
 from tuitrain.errors import ConfigError, RunError
 from tuitrain.files import replace
+from tuitrain.hosts.slurm.client import SlurmError, has_slurm
 from tuitrain.hosts.subprocesses import tuitrain_command
 from tuitrain.text import plain
 
@@ -35,18 +39,38 @@ def write_script(folder: Path, arguments: list[str]) -> Path:
     return path
 
 
-def sbatch_options(log: Path, name: str, text: str, extra: tuple[str, ...] = ()) -> list[str]:
-    """Return the options of sbatch: the output goes to `log`, then those of the user's preferences and, last, `text`
-    apply. Raise ConfigError if they cannot be split like a shell command."""
-    return [f"--output={_output(log)}", f"--job-name={plain(name, 60)}", *extra, *user_options(text)]
+def check_options(sbatch: str) -> None:
+    """Raise TuitrainError if this machine has no Slurm or the options cannot be understood."""
+    user_options(sbatch)
+    if not has_slurm():
+        raise SlurmError("sbatch is not on this machine.", "Submit from a login node of a Slurm cluster.")
+
+
+@contextmanager
+def removed_if_refused(folder: Path) -> Iterator[None]:
+    """Remove the folder of a new run or sweep if Slurm refuses its job."""
+    try:
+        yield
+    except SlurmError as error:
+        if error.refused:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def sbatch_options(folder: Path, output: str, name: str, text: str, extra: tuple[str, ...] = ()) -> list[str]:
+    """Return the options of sbatch for a job whose output goes to `folder / output`, where Slurm replaces patterns. The
+    user's preferences come before `text`, and `extra` applies last. Raise ConfigError if they cannot be split like a
+    shell command."""
+    return [f"--output={_output(folder, output)}", f"--job-name={plain(name, 60)}", *user_options(text), *extra]
 
 
 def user_options(text: str) -> list[str]:
     stored = preferences.load().sbatch
-    return [*_split(stored, "The preference sbatch"), *_split(text, "--sbatch")]
+    return [*split_options(stored, "The preference sbatch"), *split_options(text)]
 
 
-def _split(text: str, name: str) -> list[str]:
+def split_options(text: str, name: str = "--sbatch") -> list[str]:
+    """Split options like a shell command. Raise ConfigError if that is not possible; `name` is what contains them."""
     try:
         options = shlex.split(text)
     except ValueError as error:
@@ -57,8 +81,8 @@ def _split(text: str, name: str) -> list[str]:
     return options
 
 
-def _output(log: Path) -> str:
+def _output(folder: Path, name: str) -> str:
     # Slurm replaces patterns such as %j, also in folders, and cannot open a path with a backslash: the log then begins
     # when tuitrain opens it.
-    path = str(log.absolute())
-    return "/dev/null" if "\\" in path else path.replace("%", "%%")
+    path = str(folder.absolute())
+    return "/dev/null" if "\\" in path else f"{path.replace('%', '%%')}/{name}"

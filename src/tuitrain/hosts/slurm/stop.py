@@ -2,6 +2,7 @@
 
 import os
 import time
+from pathlib import Path
 
 from tuitrain.errors import RunError
 from tuitrain.hosts.slurm.client import JOB_ID, SlurmError, call, command_of
@@ -10,6 +11,7 @@ from tuitrain.runs.control import send
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.owner import OwnedError
 from tuitrain.runs.slurm import end_waiting, waits_for_slurm
+from tuitrain.runs.sweeps.folder import SweepFolder
 from tuitrain.text import plain
 
 # Seconds in which the loop must stop by itself, and between two looks.
@@ -30,7 +32,7 @@ def stop(folder: RunFolder, seconds: float = STOP_SECONDS) -> str:
     send(folder, "stop")
     state = folder.state()
     if (waiting := waits_for_slurm(state)) is not None:
-        cancel_job(folder, waiting.job)
+        cancel_job(folder.path, waiting.job)
         try:
             if end_waiting(folder, "stopped", CANCELLED):
                 return f"cancelled Slurm job {waiting.job}"
@@ -39,15 +41,15 @@ def stop(folder: RunFolder, seconds: float = STOP_SECONDS) -> str:
     deadline = time.monotonic() + seconds
     while (state := folder.state()).active:
         if time.monotonic() > deadline and state.slurm is not None:
-            cancel_job(folder, state.slurm.id)
+            cancel_job(folder.path, state.slurm.id)
             return f"the run did not stop within {seconds:g} s: cancelled Slurm job {state.slurm.id}"
         time.sleep(POLL)
     return f"the run is {state.status}"
 
 
-def cancel_job(folder: RunFolder, job: str) -> None:
-    """Cancel the job of a run, unless it has ended. Raise RunError if the job is not one of this run, whose folder may
-    come from anyone, or if Slurm does not cancel it."""
+def cancel_job(folder: Path, job: str, *options: str) -> None:
+    """Cancel the job of the run or sweep in `folder`, unless the job has ended; `options` are those of scancel. Raise
+    RunError if the job is not one of this folder, which may come from anyone, or if Slurm does not cancel it."""
     if not job:
         return
     if not JOB_ID.fullmatch(job):
@@ -58,6 +60,14 @@ def cancel_job(folder: RunFolder, job: str) -> None:
         if "nvalid job id" in error.message:
             return
         raise
-    if os.path.realpath(script) != os.path.realpath(folder.path / SCRIPT):
-        raise RunError(f"Slurm job {job} does not train {plain(folder.id)}, so it is not cancelled.")
-    call("scancel", job)
+    if os.path.realpath(script) != os.path.realpath(folder / SCRIPT):
+        raise RunError(f"Slurm job {job} does not train {plain(folder.name)}, so it is not cancelled.")
+    call("scancel", *options, job)
+
+
+def cancel_submission(folder: SweepFolder) -> None:
+    """Cancel the jobs of the array that have not started; those that train stop by themselves, with a checkpoint."""
+    submission = folder.submission()
+    if submission is not None:
+        cancel_job(folder.path, submission.job, "--state=PENDING")
+        folder.write_submission(None)

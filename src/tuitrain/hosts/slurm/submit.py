@@ -1,7 +1,8 @@
 """Submit runs to Slurm."""
 
-import shutil
 import time
+
+from msgspec import structs
 
 from tuitrain.config.code import pinned, sources_of
 from tuitrain.config.schedule import Extension
@@ -10,15 +11,15 @@ from tuitrain.hosts.launch import RunSpec, create_run
 from tuitrain.hosts.resumable import check_resumable
 from tuitrain.hosts.slurm import client
 from tuitrain.hosts.slurm.client import Accepted, SlurmError
-from tuitrain.hosts.slurm.script import sbatch_options, user_options, write_script
+from tuitrain.hosts.slurm.script import check_options, removed_if_refused, sbatch_options, write_script
 from tuitrain.hosts.trust import code_key, config_code
 from tuitrain.runs.control import Inbox
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.owner import OwnedError
-from tuitrain.runs.records import Waiting
+from tuitrain.runs.records import State, Waiting
 from tuitrain.runs.slurm import change_state, change_waiting, end_waiting, wait_for_slurm
 
-SUBMITTING = "being submitted to Slurm"
+SUBMITTING = "being submitted"
 # Seconds to wait for a process that owns the run, and between two attempts.
 OWNED_SECONDS, RETRY = 10.0, 0.1
 
@@ -30,12 +31,8 @@ def submit_run(spec: RunSpec, sbatch: str = "") -> RunFolder:
     with pinned(sources_of(flatten(spec.config))):
         folder = create_run(spec)
         allowed_key = code_key(config_code(folder.config()))
-    try:
+    with removed_if_refused(folder.path):
         _submit(folder, ["--since", "0"], sbatch, allowed_key)
-    except SlurmError as error:
-        if error.refused:
-            shutil.rmtree(folder.path, ignore_errors=True)
-        raise
     return folder
 
 
@@ -50,32 +47,31 @@ def resubmit_run(
     `resume_in_background`. If Slurm refuses the job, the run keeps its state."""
     check_options(sbatch)
     folder.check_own_files()
-    state = folder.state()
+    state = folder.state().before_waiting
     check_resumable(folder, state, epochs)
     arguments = ["--since", str(Inbox(folder).read_to)]
     arguments += ["--epochs", str(epochs), "--schedule", schedule] if epochs else []
     try:
-        _submit(folder, arguments, sbatch, allowed_key)
+        _submit(folder, arguments, sbatch, allowed_key, state)
     except SlurmError as error:
         if error.refused:
             change_state(folder, lambda _: state)
         raise
 
 
-def check_options(sbatch: str) -> None:
-    """Raise TuitrainError if this machine has no Slurm or the options cannot be understood."""
-    user_options(sbatch)
-    if not client.has_slurm():
-        raise SlurmError("sbatch is not on this machine.", "Submit from a login node of a Slurm cluster.")
-
-
-def _submit(folder: RunFolder, arguments: list[str], sbatch: str, allowed_key: str) -> None:
+def _submit(
+    folder: RunFolder, arguments: list[str], sbatch: str, allowed_key: str, before: State | None = None
+) -> None:
+    """Submit the command `work` with `arguments`; `before` is the state of a run that continues."""
     arguments = ["work", str(folder.path.absolute()), "--slurm", *arguments]
     arguments += ["--allowed", allowed_key] if allowed_key else []
-    options = sbatch_options(folder.log_file, folder.name(), sbatch)
+    options = sbatch_options(folder.path, folder.log_file.name, folder.name(), sbatch)
     script = write_script(folder.path, arguments)
     # Before the job exists: it may start at once, on another machine.
-    wait_for_slurm(folder, Waiting(by="slurm", since=time.time(), reason=SUBMITTING, cluster=client.cluster_name()))
+    record = Waiting(by="slurm", since=time.time(), reason=SUBMITTING, cluster=client.cluster_name())
+    if before is not None:
+        record = structs.replace(record, before=before.status, before_reason=before.reason)
+    wait_for_slurm(folder, record)
     try:
         job = client.submit(options, script)
     except SlurmError as error:
@@ -90,7 +86,7 @@ def _record_job(folder: RunFolder, job: Accepted) -> None:
     deadline = time.monotonic() + OWNED_SECONDS
     while folder.state().waiting is not None and time.monotonic() < deadline:
         try:
-            change_waiting(folder, job=job.id, reason=f"Slurm job {job.id}: submitted", **changes)
+            change_waiting(folder, job=job.id, reason="submitted", **changes)
         except OwnedError:
             # The job is starting, or another process is looking at the run.
             time.sleep(RETRY)

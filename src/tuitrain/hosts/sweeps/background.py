@@ -25,9 +25,13 @@ def start_sweep_in_background(folder: SweepFolder, parallel: int | None = None, 
 
 
 def stop_sweep(folder: SweepFolder) -> None:
-    """Make all processes of the sweep save their runs and exit; without any, stop its runs that the queue trains or
-    will train. Raise RunError if a command cannot be written."""
+    """Make all processes of the sweep save their runs and exit, and cancel those that Slurm has yet to start; without
+    any, stop its runs that the queue trains or will train. Raise RunError if a command cannot be written."""
     folder.update_control(stopped=time.time())
+    if folder.submission() is not None:
+        from tuitrain.hosts.slurm.stop import cancel_submission
+
+        cancel_submission(folder)
     for outcome in [] if folder.sessions() else SweepIndex(folder).refresh():
         if outcome.run is not None and outcome.status in ACTIVE:
             stop(outcome.run)

@@ -5,6 +5,7 @@ control.json    the user's commands: pause, stop, move trials to the front
 trials/         the values of sampled trials
 jobs/           the run of each job, and the process that owns the job
 sessions/       the processes that work on the sweep
+slurm.json      the Slurm job array that will work on it
 journal.log     Optuna's storage
 log.txt         output of the workers
 """
@@ -27,7 +28,7 @@ from tuitrain.files import check_own_file, check_own_folder, replace
 from tuitrain.runs.files import read, read_json
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.process import alive, this_process
-from tuitrain.runs.sweeps.records import Control, Job, Record, Sample, Session
+from tuitrain.runs.sweeps.records import Control, Job, Record, Sample, Session, Submission
 from tuitrain.text import plain
 
 SUBFOLDERS = ("trials", "jobs", "sessions")
@@ -50,6 +51,7 @@ class SweepFolder:
         self.control_file = path / "control.json"
         self.journal_file = path / "journal.log"
         self.log_file = path / "log.txt"
+        self.submission_file = path / "slurm.json"
         self._sweep: tuple[tuple[int, int], Sweep] | None = None
 
     def sweep(self) -> Sweep:
@@ -168,12 +170,27 @@ class SweepFolder:
     def _session_file(self) -> Path:
         return self.path / "sessions" / f"{platform.node()}-{os.getpid()}.json"
 
+    def submission(self) -> Submission | None:
+        """Return the Slurm job array that will work on the sweep, or None."""
+        try:
+            return read_json(self.submission_file, Submission)
+        except RunError:
+            return None
+
+    def write_submission(self, submission: Submission | None) -> None:
+        """Record the Slurm job array; None: there is none. Raises RunError if the record cannot be written."""
+        if submission is None:
+            self.submission_file.unlink(missing_ok=True)
+        else:
+            _write(self.submission_file, msgspec.json.encode(submission))
+
     def status(self, done: bool) -> str:
-        """Return `finished`, `running`, `paused`, or `stopped` if no process works on the sweep."""
+        """Return `finished`, `running`, `paused`, `queued` if Slurm has yet to start its workers, or `stopped` if no
+        process works on the sweep."""
         if done:
             return "finished"
         if not self.sessions():
-            return "stopped"
+            return "queued" if self.submission() else "stopped"
         return "paused" if self.control().paused else "running"
 
     def sessions(self) -> list[Session]:

@@ -41,6 +41,15 @@ class Control(Struct, frozen=True):
     first: tuple[str, ...] = ()
 
 
+class Submission(Struct, frozen=True):
+    """slurm.json: the Slurm job array whose tasks will work on the sweep, and the `reason` why none has started."""
+
+    job: str
+    since: float
+    cluster: str = ""
+    reason: str = ""
+
+
 class Session(Struct, frozen=True):
     """sessions/*.json: a process that works on the sweep."""
 

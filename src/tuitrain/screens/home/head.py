@@ -42,14 +42,18 @@ class HomeHead(FixedText):
             parts = [short_gpu_text(gpus)] if gpus and gpus.devices else []
             self._load = " · ".join([*parts, load_text(self._machine.load())])
 
-    def show_runs(self, state: TableState, undo_hint: str, unread: int, runs_dir: Path) -> None:
-        """Show the counts; `unread` is the number of runs not read yet."""
+    def show_runs(self, state: TableState, hint: str, unread: int, runs_dir: Path) -> None:
+        """Show the counts and a hint about a key; `unread` is the number of runs not read yet."""
         counts = Counter(run.status for run in state.runs)
         total, marked, hidden = len(state.runs), len(state.markers()), state.hidden_marks
         parts = [f"{total:,} run{'s' * (total != 1)}"]
-        parts += [f"{counts[status]:,} {status}" for status in ("running", "paused", "interrupted") if counts[status]]
+        parts += [
+            f"{counts[status]:,} {status}"
+            for status in ("running", "paused", "interrupted", "queued")
+            if counts[status]
+        ]
         parts += [f"{marked:,} marked" + (f" ({hidden:,} hidden)" if hidden else "")] if marked else []
-        parts += [undo_hint] if undo_hint else []
+        parts += [hint] if hint else []
         parts += [f"reading {unread:,} more"] if unread else []
         first = f" · {', '.join(parts)} · "
         room = max(self.size.width - len("tuitrain" + first + self._load) - 5, MIN_PATH)

@@ -19,12 +19,14 @@ from tuitrain.machine.watch import GpuWatch
 from tuitrain.runs.catalog.index import RunIndex
 from tuitrain.runs.catalog.listing import Entry
 from tuitrain.runs.records import ACTIVE
+from tuitrain.runs.slurm import waiting_runs
 from tuitrain.runs.sweeps.catalog import sweep_of
 from tuitrain.runs.sweeps.folder import SweepFolder
 from tuitrain.screens.export import Export, table_exports
 from tuitrain.screens.home.empty import HomeEmpty, introduction
 from tuitrain.screens.home.head import MEASURE_INTERVAL, HomeHead, abbreviate
-from tuitrain.screens.home.run_actions import RUN_BINDINGS, RunActions
+from tuitrain.screens.home.queue_actions import QUEUE_BINDINGS, QueueActions
+from tuitrain.screens.home.run_actions import RUN_BINDINGS
 from tuitrain.screens.home.view import GROUP, SHOW_ALL, VIEW_BINDINGS
 from tuitrain.widgets.forms.filter_bar import FilterBar
 from tuitrain.widgets.messages import OpenComparison, OpenNewRun, OpenRun, RunEnded, SweepEnded
@@ -52,7 +54,7 @@ MAX_COMPARED = 48
 MAX_UNMARKED = 100
 
 
-class HomeScreen(RunActions):
+class HomeScreen(QueueActions):
     """The table of all runs in the runs folder."""
 
     TITLE = "Runs"
@@ -62,6 +64,8 @@ class HomeScreen(RunActions):
         Binding("n", "new", "new", tooltip="Set up a new run", id="runs.new"),
         Binding("space", "mark", "mark", tooltip="Mark the run for comparison", id="runs.mark"),
         Binding("c", "compare", "compare", tooltip="Compare the marked runs, or all shown", id="runs.compare"),
+        # Offered for waiting runs only, for which the others matter less.
+        *QUEUE_BINDINGS,
         *VIEW_BINDINGS,
         *RUN_BINDINGS,
         GROUP,
@@ -105,7 +109,7 @@ class HomeScreen(RunActions):
         notifications.set_title(self.app, "tuitrain")
         self._read(SLICE if self._drawn_at else FIRST_SLICE)
         self._announce_ended_sweeps()
-        self._slurm.look(lambda: [(run.folder, run.state) for run in self._runs], idle_seconds(self.app))
+        self._slurm.look(lambda: waiting_runs((run.folder, run.state) for run in self._runs), idle_seconds(self.app))
         # An idle screen that nobody looks at must write nothing to the terminal.
         if self._key_pressed_recently or any(run.status in ACTIVE for run in self._runs):
             self.query_one(HomeHead).measure()
@@ -129,6 +133,7 @@ class HomeScreen(RunActions):
         for run in self._runs:
             if run.folder.id in before and run.status not in ACTIVE:
                 self._announce_end(run)
+        self.read_queue(self._runs)
         if self._index.unread and self._read_timer is None:
             self._read_timer = self.set_timer(READ_INTERVAL, self._read_next_slice)
 
@@ -142,7 +147,8 @@ class HomeScreen(RunActions):
 
     def _announce_ended_sweeps(self) -> None:
         for sweep in list(self._active_sweeps.values()):
-            if not sweep.sessions():
+            in_queue = any(run.info.parent == sweep.id and run.status in ACTIVE for run in self._runs)
+            if not in_queue and not sweep.sessions() and not sweep.submission():
                 del self._active_sweeps[sweep.id]
                 self.post_message(SweepEnded(sweep))
 
@@ -173,7 +179,7 @@ class HomeScreen(RunActions):
         bar.show_status(state.filter_error or self._match_count(), error=bool(state.filter_error))
         if (appeared and not bar.typing) or (state.shown and self.focused is None):
             table.focus()
-        self.query_one(HomeHead).show_runs(state, self.undo_hint, self._index.unread, self.runs_dir)
+        self.query_one(HomeHead).show_runs(state, self.undo_hint or self.queue_hint, self._index.unread, self.runs_dir)
         self._arrange()
         self._draw_detail()
         self.refresh_bindings()
@@ -218,6 +224,7 @@ class HomeScreen(RunActions):
         state, run = self.table_state, self.selected
         detail = self.query_one(RunDetail)
         detail.display = bool(state.runs)
+        detail.waits = self.waits.get(run.folder.id, "") if run else ""
         if detail.watch_run(run, state.marked()[:MAX_COMPARED], state.markers(), grouped=state.grouped):
             # Delayed, so that moving quickly over many runs does not read each of them.
             self._stop_detail_timer()

@@ -13,6 +13,7 @@ from tuitrain.hosts.preview.preview import Preview
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.text import plain
 from tuitrain.widgets.forms.draft import Draft, FormResult, command_line, parse_form
+from tuitrain.widgets.forms.fields import Field
 from tuitrain.widgets.forms.form import Form
 from tuitrain.widgets.forms.labels import MAX_TEXT, describe_changes
 from tuitrain.widgets.forms.pick_list import PickList
@@ -20,6 +21,9 @@ from tuitrain.widgets.forms.start_line import StartLine
 from tuitrain.widgets.forms.toml_files import ask_load, ask_save
 from tuitrain.widgets.panels.fixed_text import FixedText
 from tuitrain.widgets.terminal.notifications import clipboard_condition
+
+# What a preset for pretrained networks leaves to the user of a form that had no images of its own.
+OWN_IMAGES = "Type the folder of your images here, then choose the network. Used again, the preset fits both."
 
 
 class NewRunForm(Screen[None]):
@@ -49,7 +53,9 @@ class NewRunForm(Screen[None]):
 
     def fill(self, draft: Draft) -> None:
         self._draft = draft
-        self.form.fill(draft)
+        # One validation for all fields.
+        with self.prevent(Field.Changed):
+            self.form.fill(draft)
         self._schedule_validation()
 
     def _schedule_validation(self) -> None:
@@ -109,7 +115,8 @@ class NewRunForm(Screen[None]):
         self.query_one("#command").display = not self.line.display
 
     def command(self) -> str:
-        return command_line(self.result, self._runs_dir, self.form.name_text, detach=self.form.in_background)
+        form = self.form
+        return command_line(self.result, self._runs_dir, form.name_text, form.runs_in)
 
     def refuse(self, action: str) -> None:
         """Focus the first invalid field, and say why `action` is not possible."""
@@ -127,6 +134,9 @@ class NewRunForm(Screen[None]):
             elif names:
                 config = preset(names[0], current, self._training_images(current))
                 self.fill(Draft.of(config, self.current_draft().name, f'preset "{names[0]}"'))
+                if names[0] in FINE_TUNING and current and current.data.dataset == "digits":
+                    self.form.focus_key("data.dir")
+                    self.call_later(self.show_message, OWN_IMAGES, "$foreground-muted")
 
         options = [(name, name, ", ".join(describe_changes(preset(name)) or ["all defaults"])) for name in PRESETS]
         options += [(name, name, help) for name, help in FINE_TUNING.items()]

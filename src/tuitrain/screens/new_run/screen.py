@@ -26,7 +26,7 @@ from tuitrain.screens.new_run.sheet import AugmentationSheet
 from tuitrain.screens.new_run.start import NewRunStart
 from tuitrain.widgets.forms.draft import Draft, saved_drafts
 from tuitrain.widgets.forms.fields import Field
-from tuitrain.widgets.forms.form import NAME, NAME_HELP, RUNS_IN, Form
+from tuitrain.widgets.forms.form import BACKGROUND, NAME, NAME_HELP, QUEUE, RUNS_IN, SLURM, Form
 from tuitrain.widgets.forms.labels import label
 from tuitrain.widgets.forms.preview import PreviewPanel
 from tuitrain.widgets.messages import AskChoice
@@ -99,7 +99,8 @@ class NewRunScreen(NewRunStart, KeyLabels):
         self._draft = self._initial or kept or Draft.of(Config())
         self._draft_kept = kept is not None
         self._opened_with = self._draft.texts, self._draft.name
-        self.form = Form(self._draft, in_background=preferences.load().own_process)
+        self._prefers_background = preferences.load().own_process
+        self.form = Form(self._draft, in_background=self._prefers_background)
         yield FixedText(id="head")
         with Horizontal(id="body"):
             yield self.form
@@ -152,7 +153,9 @@ class NewRunScreen(NewRunStart, KeyLabels):
 
     def on_field_changed(self, event: Field.Changed) -> None:
         if event.field.key == RUNS_IN:
-            preferences.update(own_process=self.form.in_background)
+            # The queue and Slurm are for this run; the preference stays as it was.
+            place = self.form.runs_in
+            preferences.update(own_process=self._prefers_background if place in (QUEUE, SLURM) else place == BACKGROUND)
         self._schedule_validation()
 
     def on_descendant_focus(self) -> None:

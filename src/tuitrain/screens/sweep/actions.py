@@ -93,7 +93,12 @@ class SweepActions(ExportScreen):
         self._do("Resumed", lambda: self.folder.update_control(paused=False))
 
     def action_stop(self) -> None:
-        self._do("Stopping: running trials are saved first", lambda: stop_sweep(self.folder))
+        self.notify("Stopping: running trials are saved first", timeout=2)
+        self._stop_workers()
+
+    @in_thread
+    def _stop_workers(self) -> None:
+        stop_sweep(self.folder)
 
     def action_first(self) -> None:
         outcome = self.selected

@@ -17,6 +17,7 @@ from tuitrain.analysis.table.groups import MeanSD
 from tuitrain.analysis.table.markers import assign_markers
 from tuitrain.analysis.text_tables import markdown
 from tuitrain.errors import RunError
+from tuitrain.hosts.slurm.watch import SlurmWatch
 from tuitrain.hosts.sweeps.background import last_error
 from tuitrain.runs.records import RunInfo
 from tuitrain.runs.sweeps.folder import SweepFolder
@@ -33,6 +34,7 @@ from tuitrain.widgets.tables.sweep import SweepTable
 from tuitrain.widgets.terminal import notifications
 from tuitrain.widgets.terminal.colors import MUTED, STATUS_STYLES
 from tuitrain.widgets.terminal.footer import FittingFooter
+from tuitrain.widgets.terminal.keys import idle_seconds
 
 PAGES = ("runs", "map", "effects")
 
@@ -60,6 +62,7 @@ class SweepScreen(SweepActions):
     def __init__(self, folder: SweepFolder) -> None:
         super().__init__(folder)
         self._index = SweepIndex(folder)
+        self._slurm = SlurmWatch()
         self._page = PAGES[0]
         self._turns = 0
         self._show_test = False
@@ -107,6 +110,8 @@ class SweepScreen(SweepActions):
             return
         if before == "running" and self.status == "stopped" and (problem := last_error(self.folder)):
             self.notify(problem, severity="error", markup=False)
+        if self.status == "queued":
+            self._slurm.look(lambda: [self.folder], idle_seconds(self.app))
         self._show()
 
     def _show(self) -> None:
@@ -142,6 +147,8 @@ class SweepScreen(SweepActions):
             parts.append(f"ends {units.clock(time.time() + left)} (in {units.duration(left)})")
         if (deadline := self._deadline) is not None and (left is None or deadline < time.time() + left):
             parts.append(f"starts no run after {units.clock(deadline)}")
+        if self.status == "queued" and (submission := self.folder.submission()):
+            parts.append(plain(f"Slurm job {submission.job}: {submission.reason}", 120))
         name = plain(self.sweep.name, self.size.width // 3)
         return Content.assemble(
             (name, "bold"), " · ", (self.status, "$error" if self._all_failed else STATUS_STYLES.get(self.status, "")),

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from math import isfinite, prod
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -49,7 +50,16 @@ class Result(Struct, frozen=True):
     rounded: NDArray[np.float16]
 
 
-@torch.inference_mode()
+class Part(NamedTuple):
+    """The predictions for some images of a split. The fields are those of `Result`; `labels` are (n,) int64."""
+
+    losses: Tensor
+    predicted: Tensor
+    probability: Tensor
+    labels: Tensor
+    rounded: NDArray[np.float16]
+
+
 def evaluate(
     model: nn.Module,
     split: Split,
@@ -61,13 +71,29 @@ def evaluate(
 ) -> Result:
     """Evaluate `model` in eval mode on images of `shape` (C, H, W), then restore its mode. Calls `heartbeat` after
     every batch, which may raise to abort."""
+    rows = torch.arange(len(split))
+    return combine([evaluate_rows(model, split, rows, normalize, shape, classes, autocast, heartbeat)], classes)
+
+
+@torch.inference_mode()
+def evaluate_rows(
+    model: nn.Module,
+    split: Split,
+    rows: Tensor,
+    normalize: Transform,
+    shape: Sequence[int],
+    classes: int,
+    autocast: Callable[[], AbstractContextManager[object]],
+    heartbeat: Callable[[], None],
+) -> Part:
+    """Evaluate `model` on the images at `rows` (n,) as `evaluate` does; n is at least 1."""
     was_training = model.training
     model.eval()
     batches: list[tuple[Tensor, ...]] = []
     # On the CPU: a GPU may lack the memory for many classes.
-    rounded = np.empty((len(split), classes), dtype=np.float16)
+    rounded = np.empty((len(rows), classes), dtype=np.float16)
     done = 0
-    for images, labels in split.batches(torch.arange(len(split)), batch_size(split, shape)):
+    for images, labels in split.batches(rows, batch_size(split, shape)):
         logits = compute_logits(model, images, normalize, autocast)
         losses = F.cross_entropy(logits, labels, reduction="none")
         probabilities = logits.softmax(1)
@@ -79,6 +105,12 @@ def evaluate(
     model.train(was_training)
     losses, predicted, probability, labels = map(torch.cat, zip(*batches, strict=True))
     keep_most_probable(rounded, predicted.cpu().numpy())
+    return Part(losses, predicted, probability, labels, rounded)
+
+
+def combine(parts: Sequence[Part], classes: int) -> Result:
+    """Return the result for the images of all `parts`, in their order."""
+    losses, predicted, probability, labels = (torch.cat(tensors) for tensors in list(zip(*parts, strict=True))[:4])
     confusion = torch.bincount(labels * classes + predicted, minlength=classes * classes).view(classes, classes).cpu()
     return Result(
         # In float64, which some devices lack.
@@ -88,7 +120,7 @@ def evaluate(
         losses=losses,
         predicted=predicted,
         probability=probability,
-        rounded=rounded,
+        rounded=parts[0].rounded if len(parts) == 1 else np.concatenate([part.rounded for part in parts]),
     )
 
 

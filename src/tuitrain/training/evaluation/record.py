@@ -14,6 +14,7 @@ from tuitrain.runs.records import Best, CheckpointName, Evaluation, Score, Split
 from tuitrain.runs.rows import Evaluated
 from tuitrain.runs.writer import RunWriter
 from tuitrain.training import checkpoint
+from tuitrain.training.distributed.evaluation import evaluate_together
 from tuitrain.training.evaluation.baselines import record_baselines
 from tuitrain.training.evaluation.evaluate import evaluate, image_names, worst_samples
 from tuitrain.training.evaluation.goals import goal_value
@@ -30,8 +31,11 @@ def evaluate_split(
     data = setup.dataset.test if split == "test" else setup.dataset.validation
     assert data is not None
     classes = setup.dataset.classes
-    shape = setup.dataset.shape
-    result = evaluate(setup.forward, data, setup.normalize, shape, len(classes), setup.autocast, heartbeat)
+    if setup.group is not None:
+        result = evaluate_together(setup, setup.group, split, heartbeat)
+    else:
+        shape = setup.dataset.shape
+        result = evaluate(setup.forward, data, setup.normalize, shape, len(classes), setup.autocast, heartbeat)
     best = progress.best if which == "best" else None
     step = best.step if best else progress.step
     labels = data.labels.cpu().numpy()

@@ -87,7 +87,7 @@ class InterleavedTraining:
         try:
             # If the ending of this run cannot be written, the others continue.
             with suppress(OSError):
-                record_ending(writer, ending, member)
+                record_ending(writer, ending, progressed=member is not None and member.has_progressed)
         except RunError as error:
             self._resume_error = error
         else:

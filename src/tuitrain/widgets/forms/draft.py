@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
 from msgspec import Struct, structs
@@ -21,11 +21,15 @@ from tuitrain.config.sweeps.sweep import MAX_TRIALS, Metric, Sweep, SweepOptions
 from tuitrain.config.sweeps.validation import check_sweep
 from tuitrain.config.values import build_config, changed_settings, flatten
 from tuitrain.errors import ConfigError
+from tuitrain.hosts.slurm.sweep import SWEEP_WORKERS
 from tuitrain.hosts.trust import Origin, config_code, unknown_code
 from tuitrain.runs.records import RunInfo
 from tuitrain.runs.writer import user_named
 from tuitrain.text import plain
 from tuitrain.widgets.forms.labels import MAX_TEXT, field_text
+
+# Where a run of the form trains.
+RunsIn = Literal["this app", "background process", "queue", "Slurm"]
 
 # The maximum number of combinations checked on each key press; of more, only the first is checked.
 MAX_CHECKED = 1000
@@ -150,17 +154,19 @@ def brief(error: ConfigError) -> str:
     return re.sub(rf"^(Trial .*?: )?{re.escape(error.key)}( = [^ :]+)?:? +", "", error.message)
 
 
-def command_line(result: FormResult, runs_dir: Path, name: str = "", *, detach: bool = False) -> str:
+def command_line(result: FormResult, runs_dir: Path, name: str = "", runs_in: RunsIn = "this app") -> str:
     """Return the equivalent shell command, without settings at their defaults. Requires a `config`."""
     assert result.config is not None
-    words = ["tuitrain", "sweep" if result.values else "train"]
+    words = ["tuitrain", "sweep" if result.values else "submit" if runs_in == "Slurm" else "train"]
     words += ["--runs-dir", str(runs_dir)] if runs_dir != Path("runs") else []
     if result.values:
         words += ["--set", f"sweep.name={name}"] if name else []
         words += ["--set", f"sweep.metric={result.metric}"] if result.metric != SweepOptions().metric else []
     else:
         words += ["--name", name] if name else []
-        words += ["--detach"] if detach else []
+        words += ["--detach"] if runs_in == "background process" else []
+    words += ["--queue"] if runs_in == "queue" else []
+    words += ["--submit", str(SWEEP_WORKERS)] if runs_in == "Slurm" and result.values else []
     arguments = {key: format_values(key, [value]) for key, value in changed_settings(result.config).items()}
     arguments |= {key: format_values(key, values) for key, values in result.values.items()}
     for key in settings():

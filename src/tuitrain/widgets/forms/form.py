@@ -3,9 +3,9 @@
 from collections import Counter
 from collections.abc import Mapping
 from itertools import pairwise
-from typing import Annotated, Literal
+from typing import Annotated, Final, cast
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, structs
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.content import Content
@@ -14,20 +14,23 @@ from textual.widgets import Static
 from tuitrain.config.arguments import TABLE
 from tuitrain.config.code import COMMAND
 from tuitrain.config.settings import Setting, declared_settings, sections, settings
-from tuitrain.widgets.forms.draft import Draft
+from tuitrain.hosts.slurm.client import has_slurm
+from tuitrain.widgets.forms.draft import Draft, RunsIn
 from tuitrain.widgets.forms.fields import Field, PressField, TextField, make_field
 from tuitrain.widgets.forms.labels import HIDEABLE, unused_reason
 
 # The keys of fields that are not settings.
 NAME, RUNS_IN = "name", "start.runs_in"
 NAME_HELP = ("Name of the run, also part of its folder name", "any text, or none")
-BACKGROUND = "background process"
+BACKGROUND: Final = "background process"
+QUEUE: Final = "queue"
+SLURM: Final = "Slurm"
 
 
 class StartOptions(Struct):
     runs_in: Annotated[
-        Literal["this app", "background process"],
-        Meta(description="Where the run trains; a background process keeps running after you quit"),
+        RunsIn,
+        Meta(description="Where the run trains; a background process survives the app, the queue waits for a device"),
     ] = "this app"
 
 
@@ -62,6 +65,8 @@ class Form(VerticalScroll, can_focus=False, inherit_bindings=False):
     def compose(self) -> ComposeResult:
         yield self._add(TextField(NAME, "run name", None, self._initial.name))
         runs_in = declared_settings("start", StartOptions)[RUNS_IN]
+        if not has_slurm():
+            runs_in = structs.replace(runs_in, choices=tuple(text for text in runs_in.choices if text != SLURM))
         yield self._add(make_field(runs_in, BACKGROUND if self._in_background else runs_in.default))
         for section, help in sections().items():
             title, _, details = help.partition(": ")
@@ -81,8 +86,8 @@ class Form(VerticalScroll, can_focus=False, inherit_bindings=False):
         return self.fields[NAME].text.strip()
 
     @property
-    def in_background(self) -> bool:
-        return self.fields[RUNS_IN].text == BACKGROUND
+    def runs_in(self) -> RunsIn:
+        return cast(RunsIn, self.fields[RUNS_IN].text)
 
     @property
     def texts(self) -> dict[str, str]:
@@ -103,7 +108,7 @@ class Form(VerticalScroll, can_focus=False, inherit_bindings=False):
         texts = self.texts
         for key, field in self.fields.items():
             unused = unused_reason(key, texts)
-            if key == RUNS_IN and is_sweep:
+            if key == RUNS_IN and is_sweep and self.runs_in not in (QUEUE, SLURM):
                 unused = "ignored: sweeps run in the background"
             field.set_note(errors.get(key, ""), unused, counts.get(key, 1))
         self._fold()

@@ -111,7 +111,7 @@ def facts(preview: Preview, runs: int, first: Values, *, compact: bool) -> Conte
 
 
 def _network_lines(preview: Preview, *, compact: bool) -> list[tuple[str, str]]:
-    title = size = "-" if preview.final else "…"
+    title, size = ("-", "-") if preview.final else ("building …", "…")
     if preview.network is not None:
         title = plain(preview.network.title)
         size = f"{units.count(preview.network.parameters)} parameters · {preview.need or _least_memory(preview)}"
@@ -148,7 +148,7 @@ def _weights(weights: InitialWeights) -> str:
 
 
 def _data_lines(preview: Preview) -> list[tuple[str, str]]:
-    split = steps = location = "-" if preview.problem else "…"
+    split, steps, location = ("-", "-", "-") if preview.problem else ("counting …", "…", "…")
     if preview.splits is None:
         return [("images", split), ("steps", steps), ("data", location)]
     sizes = preview.splits

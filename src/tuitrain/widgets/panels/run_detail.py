@@ -45,6 +45,8 @@ class RunDetail(Container):
         self._marked: Sequence[Entry] = ()
         self._markers: Mapping[str, RunMarker] = {}
         self._grouped = False
+        # What the run waits for, if it has not started.
+        self.waits = ""
         self._runs: dict[str, Follower] = {}
         self._utf8 = utf8_locale()
         self._single, self._several = LossAccuracyCharts(), ComparisonCharts()
@@ -101,6 +103,8 @@ class RunDetail(Container):
             f" · {_title(entry)}",
         )
         first = run_summary.result(entry) if self.has_class("roomy") else self._sparklines(entry)
+        if self.waits:
+            first = Content.styled(plain(self.waits), "$foreground")
         lines = [first, run_summary.settings(entry, self._marked), run_summary.notes(entry)]
         text.show(Content("\n").join(lines))
 
