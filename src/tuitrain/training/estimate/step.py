@@ -54,7 +54,7 @@ def _estimate(setup: Setup, device: torch.device) -> StepEstimate:
         # An evaluation with the averaged weights keeps a copy of the others.
         evaluation=fixed + average + evaluation,
         # Writing a checkpoint copies what it contains, to the main memory.
-        checkpoint=fixed + (0 if device.type == "cuda" else fixed),
+        checkpoint=fixed + (0 if device.type == "cuda" else fixed + gradients),
         features=features,
     )
 
