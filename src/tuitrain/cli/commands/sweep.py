@@ -38,6 +38,10 @@ def run(options: argparse.Namespace) -> int:
         return _list(options)
     if options.submit:
         check_options(options.sbatch)
+        if options.detach or options.queue:
+            raise ConfigError("--submit cannot be combined with --detach or --queue.", "Choose one of them.")
+    elif options.sbatch:
+        raise ConfigError("--sbatch needs --submit N.", "For example: --submit 8")
     if options.name is None and (options.say or options.first):
         option = options.say or "first"
         raise ConfigError(f"--{option} needs an existing SWEEP.", "List sweeps with: tuitrain sweep")
