@@ -66,7 +66,7 @@ def _environment(run: Follower) -> list[tuple[str, str]]:
         ("part of the sweep", info.parent or ""),
         ("versions", ", ".join(f"{name} {version}" for name, version in info.versions.items())),
         ("git", f"commit {info.git.rstrip('+')}{', with local changes' * info.git.endswith('+')}" if info.git else ""),
-        ("hardware", ", ".join(filter(None, (info.host, info.device, threads)))),
+        ("hardware", ", ".join(filter(None, (info.host, info.hardware, threads)))),
         ("arithmetic", ", ".join(f"{name} {value}" for name, value in info.flags.items())),
         ("your code", "; ".join(files)),
     ]

@@ -13,6 +13,9 @@ from tuitrain.runs.process import Process
 FORMAT = 1
 # Integers that a float represents exactly.
 Count = Annotated[int, Meta(ge=0, le=2**53)]
+# Priorities that a table shows in full.
+HIGHEST_PRIORITY = 9999
+Priority = Annotated[int, Meta(ge=-HIGHEST_PRIORITY, le=HIGHEST_PRIORITY)]
 Accuracy = Annotated[float, Meta(ge=0, le=1)]
 SplitName = Literal["validation", "test"]
 CheckpointName = Literal["last", "best"]
@@ -122,7 +125,7 @@ class WeightsInfo(Struct, frozen=True, kw_only=True):
 class RunInfo(Struct, kw_only=True):
     """run.json: identity of the run and the hardware, software, model and data it uses.
 
-    `code` lists the run's copies of the user's Python files.
+    `code` lists the run's copies of the user's Python files. `device` is the first of `devices` that train the run.
 
     `value_ranges` are the values that become black and white in images with more than 8 bits, by kind of image; None in
     runs of older versions. `white` is the largest value of a pixel, which becomes 1 before the normalization; None in
@@ -139,6 +142,7 @@ class RunInfo(Struct, kw_only=True):
     command: str = ""
     host: str = ""
     device: str = ""
+    devices: Count = 1
     threads: Count = 0
     versions: dict[str, str] = {}
     flags: dict[str, str] = {}
@@ -158,6 +162,11 @@ class RunInfo(Struct, kw_only=True):
     code: list[CodeFile] = []
     weights: WeightsInfo | None = None
 
+    @property
+    def hardware(self) -> str:
+        """The device, and how many of its kind share each batch: `2 × cuda:0 NVIDIA H100`."""
+        return f"{self.devices} × {self.device}" if self.devices > 1 and self.device else self.device
+
 
 class Waiting(Struct, frozen=True, kw_only=True):
     """What will start a run that no process owns: the `queue` of its runs folder, by `priority`, highest first, unless
@@ -168,7 +177,7 @@ class Waiting(Struct, frozen=True, kw_only=True):
     by: Literal["queue", "slurm"]
     since: float
     reason: str = ""
-    priority: int = 0
+    priority: Priority = 0
     held: bool = False
     job: str = ""
     cluster: str = ""
@@ -199,7 +208,8 @@ class State(Struct, kw_only=True):
     `memory` is in bytes. The learning-rate schedule spans the steps from `schedule_start` to the end of epoch
     `schedule_end`; None: of the last epoch. `lr` is the learning rate that a user set while the run was active.
     `not_continued` is the reason why the last attempt to resume the run failed. `waiting` is not None while the queue
-    or Slurm has yet to start or continue the run. `slurm` is None unless a Slurm job trained the run last.
+    or Slurm has yet to start or continue the run. `slurm` is None unless a Slurm job trained the run last. `fitting`
+    are the settings, by key, with which a run that ran out of memory should fit.
     """
 
     status: Status = "queued"
@@ -227,6 +237,7 @@ class State(Struct, kw_only=True):
     validation: Score | None = None
     test: Score | None = None
     best: Best | None = None
+    fitting: dict[str, int | bool | str] = {}
 
     @property
     def begun(self) -> int:

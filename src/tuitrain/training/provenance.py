@@ -21,6 +21,7 @@ def run_info(setup: Setup) -> RunInfo:
         name="",
         host=platform.node(),
         device=devices.describe_device(setup.device),
+        devices=setup.group.size if setup.group else 1,
         threads=setup.threads,
         versions=_versions(),
         flags=numeric_flags(setup),

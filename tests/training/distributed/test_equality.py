@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
 from tuitrain.config.schema import Config
@@ -19,15 +20,19 @@ from tuitrain.runs.follower import Follower
 from tuitrain.training.run import train_run
 from tuitrain.training.setup import prepare
 
-QUICK = ("training.device=cpu", "training.threads=1", "training.log_every=1", "training.epochs=2")
+QUICK = ("training.device=cpu", "training.threads=1", "training.epochs=2")
 FEW = ("data.fraction=0.08", "training.epochs=1")  # 100 training images
 RANKS = 3
+RANDOM = ("model.dropout=0.3", "data.augment=shift,mixup", "data.batch_size=11", *FEW, "training.epochs=4")
+Runs = dict[str, RunFolder]
+Read = Callable[[RunFolder], Follower]
 # No batch and no epoch divides evenly.
 RUNS: dict[str, tuple[str, ...]] = {
-    "mlp": ("data.batch_size=61", "optimizer.name=sgd", "optimizer.lr=0.1", "evaluation.at_start=true"),
+    "mlp": ("data.batch_size=61", "optimizer.name=sgd", "optimizer.lr=0.1", "evaluation.at_start=true",
+            "training.log_every=1"),
     "accumulated": (
         "data.batch_size=61", "optimizer.accumulate=4", "optimizer.clip_norm=0.5", "training.class_weights=balanced",
-        "training.label_smoothing=0.1", "training.ema=0.9", "training.best=accuracy",
+        "training.label_smoothing=0.1", "training.ema=0.9", "training.best=accuracy", "training.log_every=3",
     ),
     "cnn with batch norm": (
         "model.name=cnn", "model.channels=8", "model.batch_norm=true", "data.batch_size=127", "optimizer.name=muon",
@@ -45,10 +50,12 @@ if (data := os.environ.get("TUITRAIN_TEST_DATA")) and (Path(data) / "MNIST" / "r
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, RunFolder]]:
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
     """The runs, each trained by several ranks."""
     runs_dir = tmp_path_factory.mktemp("ranks")
     folders = {name: _create(runs_dir, settings) for name, settings in RUNS.items()}
+    folders |= {name: _create(runs_dir, RANDOM, name) for name in ("commanded", "whole", "cut", "shrunk", "grown")}
+    _train_alone(folders["grown"])
     store = TCPStore("localhost", 0, is_master=True, wait_for_workers=False)
     processes = [_start(rank, store.port, folders.values(), runs_dir / f"{rank}.log") for rank in range(RANKS)]
     try:
@@ -61,9 +68,16 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, RunFo
             process.wait()
 
 
-def _create(runs_dir: Path, settings: tuple[str, ...]) -> RunFolder:
+def _create(runs_dir: Path, settings: tuple[str, ...], name: str = "") -> RunFolder:
     config: Config = override(Config(), (*QUICK, *settings))
-    return create_run(RunSpec(config=config, runs_dir=runs_dir))
+    return create_run(RunSpec(config=config, runs_dir=runs_dir, name=name))
+
+
+def _train_alone(folder: RunFolder) -> None:
+    """Train a run in this process until its first poll for commands stops it."""
+    inbox = Inbox(folder)
+    inbox.put("stop")
+    assert train_run(folder, lambda: prepare(folder.config(), lambda *_: None), inbox).status == "stopped"
 
 
 def _start(rank: int, port: int, runs: Iterable[RunFolder], log: Path) -> tuple["subprocess.Popen[bytes]", Path]:
@@ -74,9 +88,7 @@ def _start(rank: int, port: int, runs: Iterable[RunFolder], log: Path) -> tuple[
 
 
 @pytest.mark.parametrize("name", RUNS)
-def test_ranks_train_as_one_process(
-    name: str, shared: dict[str, RunFolder], tmp_path: Path, read: Callable[[RunFolder], Follower]
-) -> None:
+def test_ranks_train_as_one_process(name: str, shared: Runs, tmp_path: Path, read: Read) -> None:
     alone = _create(tmp_path, RUNS[name])
     train_run(alone, lambda: prepare(alone.config(), lambda *_: None), Inbox(alone))
 
@@ -104,7 +116,36 @@ def test_ranks_train_as_one_process(
 
 
 def _weights(folder: RunFolder) -> dict[str, torch.Tensor]:
-    from safetensors.torch import load_file
-
     tensors = load_file(folder.checkpoints / "last.safetensors")
     return {name: tensor for name, tensor in tensors.items() if name.startswith("model.")}
+
+
+def test_all_ranks_have_the_same_weights_also_after_a_command(shared: Runs, read: Read) -> None:
+    for folder in shared.values():
+        assert len({(folder.path / f"weights-of-rank-{rank}").read_text() for rank in range(RANKS)}) == 1
+    run = read(shared["commanded"])
+    assert [event.value for event in run.events if event.name == "lr"] == [0.002]
+    assert (run.train.columns["lr"][0], run.train.columns["lr"][-1]) == (0.001, 0.002)
+    assert run.info.devices == RANKS
+
+
+def test_a_stopped_run_resumes_exactly(shared: Runs, read: Read) -> None:
+    """Augmentation, mixup and dropout draw from the generators of each rank."""
+    whole, cut = read(shared["whole"]), read(shared["cut"])
+    assert [event.name for event in cut.events] == ["started", "stopped", "continued", "finished"]
+    assert cut.train.columns["loss"] == whole.train.columns["loss"]
+    assert cut.state.test == whole.state.test
+    weights = [load_file(shared[name].checkpoints / "last.safetensors") for name in ("whole", "cut")]
+    assert weights[0].keys() == weights[1].keys()
+    assert all(torch.equal(weights[1][key], value) for key, value in weights[0].items())
+
+
+def test_a_run_continues_on_another_number_of_devices(shared: Runs, read: Read) -> None:
+    shrunk = shared["shrunk"]
+    assert shrunk.state().status == "stopped"
+    train_run(shrunk, lambda: prepare(shrunk.config(), lambda *_: None), Inbox(shrunk))
+    for name, change in (("shrunk", "from 3 to 1"), ("grown", "from 1 to 3")):
+        run = read(shared[name])
+        assert (run.state.status, run.state.epoch) == ("finished", 4)
+        assert f"the number of devices changed {change}: the batches stay the same" in " ".join(run.log)
+        assert run.train.step == read(shared["whole"]).train.step

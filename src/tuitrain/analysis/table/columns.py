@@ -130,7 +130,7 @@ def _identity() -> Iterator[Column]:
     yield Column("age", ("age",), "age", "time since the run was created", "duration", _age,
                  lambda run: units.ago(run.info.created or None))  # fmt: skip
     yield text_column("host", "host that created the run", lambda run: run.info.host)
-    yield text_column("device", "training device", lambda run: run.info.device)
+    yield text_column("device", "training device", lambda run: run.info.hardware)
 
 
 def _age(run: Entry) -> float | None:

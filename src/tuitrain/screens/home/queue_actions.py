@@ -11,7 +11,7 @@ from tuitrain.hosts.queue.start import start_queue_in_background
 from tuitrain.runs.catalog.listing import Entry
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.queue import QueueFolder, QueueSession, waiting_runs
-from tuitrain.runs.records import Waiting
+from tuitrain.runs.records import HIGHEST_PRIORITY, Waiting
 from tuitrain.runs.slurm import waits_for_slurm
 from tuitrain.runs.waiting import change, in_queue, stop
 from tuitrain.screens.home.run_actions import RunActions
@@ -81,7 +81,7 @@ class QueueActions(RunActions):
         self._for_each(lambda folder, _: stop(folder))
 
     def action_priority(self, by: int) -> None:
-        self._for_each(lambda folder, waiting: change(folder, priority=waiting.priority + by))
+        self._for_each(lambda folder, waiting: change(folder, priority=_within_limits(waiting.priority + by)))
 
     def _for_each(self, act: Callable[[RunFolder, Waiting], None]) -> None:
         for folder, waiting in self._waiting:
@@ -104,3 +104,7 @@ class QueueActions(RunActions):
         finally:
             self._starting_queue = False
             self.call_later(self.reload)
+
+
+def _within_limits(priority: int) -> int:
+    return max(-HIGHEST_PRIORITY, min(HIGHEST_PRIORITY, priority))

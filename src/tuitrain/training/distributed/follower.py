@@ -77,7 +77,8 @@ class Follower(Loop):
             self._unless_left(lambda: compute_features(self.setup, self._check_left))
 
     def _train(self, message: TrainSteps) -> None:
-        self.progress = message.progress
+        # In place: the steps of the epoch count in it.
+        vars(self.progress).update(vars(message.progress))
         if message.begins:
             self._unfreeze_if_due()
             set_training_mode(self.setup.model, self.config, frozen=self.setup.frozen)

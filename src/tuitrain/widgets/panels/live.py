@@ -107,6 +107,7 @@ def _cost(run: Follower) -> str:
 
 def _memory(run: Follower) -> str:
     device = plain(run.info.device, 40).partition(" ")[0] or "…"
+    device = f"{run.info.devices} × {device}" if run.info.devices > 1 else device
     use = run.resources["gpu_use"][-1] if len(run.resources) and run.state.active else nan
     return f"{device} {units.size(run.state.memory)}{f' · busy {100 * use:.0f} %' if isfinite(use) else ''}"
 

@@ -144,7 +144,7 @@ def _own_facts(run: Follower) -> dict[str, str]:
         "data": f"{without_folder(run.config.data.dataset)} · {sizes}",
         "epochs": f"{state.epoch} of {state.epochs} · {state.step:,} steps",
         "time": f"{units.duration(state.seconds)} of training · {units.rate(state.samples_per_second)} images/s",
-        "host": f"{plain(info.host)} · {plain(info.device)} · {info.threads} thread{'s' * (info.threads != 1)}",
+        "host": f"{plain(info.host)} · {plain(info.hardware)} · {info.threads} thread{'s' * (info.threads != 1)}",
         "versions": versions + (f" · commit {plain(info.git, 60)}" if info.git else ""),
         "settings": plain(run_summary.settings_in_words(run), 2000),
         "command": plain(info.command, 2000),
