@@ -2,7 +2,6 @@
 
 import os
 import time
-import traceback
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -11,7 +10,6 @@ from msgspec.structs import replace
 
 from tuitrain.config.schedule import Extension
 from tuitrain.config.schema import Config
-from tuitrain.errors import TuitrainError
 from tuitrain.runs.control import Inbox
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.process import available_cores
@@ -94,18 +92,13 @@ def follow(group: Group, folder: RunFolder, config: Config, build: Build) -> Out
     writer = SilentWriter(folder)
 
     def train() -> tuple[Status, str]:
-        try:
-            # If rank 0 ends during its preparation, it says so in place of this.
-            if not isinstance(group.hear(), End):
-                setup = _prepare(group, build, config, writer, Inbox(folder))
-                group.mark(_prepared(group.rank))
-                follower = Follower(setup, group, folder)
-                follower.restore()
-                follower.follow()
-        except Exception as error:
-            if not isinstance(error, TuitrainError):
-                traceback.print_exc()
-            raise
+        # If rank 0 ends during its preparation, it says so in place of this.
+        if not isinstance(group.hear(), End):
+            setup = _prepare(group, build, config, writer, Inbox(folder))
+            group.mark(_prepared(group.rank))
+            follower = Follower(setup, group, folder)
+            follower.restore()
+            follower.follow()
         return "finished", ""
 
     ending = ending_of(writer, train, lambda: config.training.device)
