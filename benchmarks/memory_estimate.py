@@ -38,6 +38,7 @@ CASES: tuple[tuple[str, ...], ...] = (
     ("model.name=timm/convnext_atto", "optimizer.name=adamw", "training.precision=bf16"),
     ("model.name=timm/vit_tiny_patch16_224", "optimizer.name=muon"),
     ("model.name=resnet18", "finetune.freeze=backbone", "data.augment=[flip]"),
+    ("model.name=resnet18", "training.checkpointing=true"),
 )
 
 

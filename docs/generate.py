@@ -45,6 +45,9 @@ Some settings depend on others:
 - `training.patience`, `schedule.name = "plateau"`, `evaluation.at_start` and a `training.best` other than `loss` need
   a validation split: `data.validation` above 0.
 - `training.precision = "fp16"` needs a GPU.
+- `training.checkpointing = true` needs a network of blocks: not mlp, alexnet, vgg or inception_v3. It
+  excludes `training.compile`.
+- `training.compile = true` needs a C++ compiler, and on a GPU the package triton.
 """
 
 

@@ -5,6 +5,7 @@ TuitrainError            the reason and, if possible, a remedy
   DataError              a data set that cannot be found, read or split          exit 2
   RunError               a run that cannot be found, read, written or resumed    exit 2
   TrustError             code from elsewhere that the user has not allowed       exit 2
+  PackError              packages that cannot be packed for another machine     exit 1
   TrainingError          training started and failed                             exit 1
   OutputError            a result that cannot be written to stdout               exit 1
 """
@@ -48,6 +49,12 @@ class TrustError(TuitrainError):
 
 class OutputError(TuitrainError):
     """The operation succeeded, but its result cannot be printed."""
+
+    exit_code = 1
+
+
+class PackError(TuitrainError):
+    """The packages for another machine cannot be downloaded or do not fit each other."""
 
     exit_code = 1
 

@@ -21,13 +21,17 @@ GPUS = QueueSession(this_process(), 0.0, 0.0, ("cuda:0", "cuda:1"))
     ("device", "sessions", "expected"),
     [
         ("auto", [], NO_QUEUE),
+        ("auto training.devices=2", [GPUS], "waits for 2 GPUs to be free"),
+        ("auto training.devices=1,0", [GPUS], "waits for GPUs 1, 0 to be free"),
+        ("auto training.devices=all", [GPUS], "waits for all GPUs to be free"),
+        ("auto training.devices=3", [GPUS], "waits for 3 GPUs, and the queue uses cuda:0, cuda:1"),
         ("auto", [GPUS], "waits for a free device"),
-        ("cuda:1", [GPUS], "waits until cuda:1 is free"),
+        ("cuda:1", [GPUS], "waits for cuda:1 to be free"),
         ("cpu", [GPUS], "waits for cpu, and the queue uses cuda:0, cuda:1"),
     ],
 )
 def test_why_a_run_waits(device: str, sessions: list[QueueSession], expected: str) -> None:
-    config = override(Config(), [f"training.device={device}"])
+    config = override(Config(), f"training.device={device}".split())
     assert reason(Waiting(by="queue", since=0.0), config, sessions) == expected
     assert reason(Waiting(by="queue", since=0.0, held=True), config, sessions) == "held"
 

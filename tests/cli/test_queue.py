@@ -69,6 +69,7 @@ def test_train_queue_creates_a_run_that_waits(
         (["queue", "list", "--keep"], "takes none of --devices"),
         (["queue", "hold"], "queue hold needs a RUN"),
         (["queue", "priority", "one"], "'one' is not a priority"),
+        (["queue", "priority", "one", "10000"], "'10000' is not a priority"),
         (["queue", "priority", "3"], "queue priority needs a RUN"),
         (["queue", "stop", "one"], "queue stop takes no RUN"),
         (["queue", "--devices", "cuda:9"], "no device cuda:9"),
@@ -201,6 +202,12 @@ def test_hostile_names_are_escaped(
     assert "[red]x" in printed.out
     assert "[red]x" in printed.err
     assert "\x1b" not in printed.out + printed.err
+
+
+def test_a_missing_runs_folder(tuitrain: Callable[..., int], runs_dir: Path) -> None:
+    with pytest.raises(RunError, match="There is no runs folder"):
+        tuitrain("queue", "--devices", "cpu")
+    assert not runs_dir.exists()
 
 
 def test_a_failing_run_a_second_queue_and_the_result(home: Path) -> None:

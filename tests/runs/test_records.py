@@ -12,7 +12,7 @@ def test_a_state_without_fields_is_that_of_a_new_run() -> None:
     assert state.pop("status") == "queued"
     assert {name for name, value in state.items() if value == "" or value is None} == {
         "phase", "reason", "not_continued", "schedule_end", "lr", "memory", "started", "ended", "process", "waiting",
-        "train", "validation", "test", "best",
+        "slurm", "train", "validation", "test", "best",
     }  # fmt: skip
     assert {value for value in state.values() if isinstance(value, (int, float))} == {0}
 

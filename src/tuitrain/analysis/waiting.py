@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from tuitrain.config.devices import can_serve
+from tuitrain.config.devices import can_serve, wanted_devices
 from tuitrain.config.schema import Config
 from tuitrain.runs.catalog.listing import Entry
 from tuitrain.runs.queue import QueueSession, waiting_runs
@@ -21,11 +21,11 @@ def reason(waiting: Waiting, config: Config, sessions: Sequence[QueueSession]) -
         return "held"
     if not sessions:
         return NO_QUEUE
-    device = config.training.device
+    wanted = wanted_devices(config)
     if not any(can_serve(session.devices, config) for session in sessions):
         used = dict.fromkeys(device for session in sessions for device in session.devices)
-        return f"waits for {plain(device)}, and the queue uses {plain(', '.join(used), 60)}"
-    return "waits for a free device" if device in ("auto", "cuda") else f"waits until {plain(device)} is free"
+        return f"waits for {wanted}, and the queue uses {plain(', '.join(used), 60)}"
+    return "waits for a free device" if wanted in ("auto", "cuda") else f"waits for {wanted} to be free"
 
 
 def reasons(entries: Sequence[Entry], sessions: Sequence[QueueSession]) -> dict[str, str]:

@@ -17,14 +17,16 @@ from tuitrain.config.values import parse_value
 from tuitrain.errors import TuitrainError
 from tuitrain.hosts.background import resume_in_background
 from tuitrain.hosts.resumable import check_checkpoint, check_resumable
+from tuitrain.hosts.slurm.client import has_slurm
 from tuitrain.hosts.slurm.stop import stop
+from tuitrain.hosts.slurm.submit import resubmit_run
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.hosts.trust import run_code, run_origin
 from tuitrain.runs.changes import lr_curve
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.records import State
 from tuitrain.widgets.forms.extension import choose_extension
-from tuitrain.widgets.messages import AskTrust, AskValue, OpenRun, ResumeRun, StopInSlurm
+from tuitrain.widgets.messages import AskChoice, AskTrust, AskValue, OpenRun, ResumeRun, StopInSlurm
 from tuitrain.widgets.threads import in_thread
 
 # The number of additional epochs suggested for a finished run.
@@ -172,8 +174,34 @@ class RunLifecycle(Notices):
 
         self.post_message(AskValue("Total number of epochs", suggested, parse_epochs, ask_schedule))
 
-    @in_thread
     def _resume(
+        self, folder: RunFolder, watch: bool, allowed_key: str, epochs: int | None, schedule: Extension
+    ) -> None:
+        """Resume a run in the background or, if it trained in Slurm and the user chooses so, in a Slurm job."""
+        arguments = (folder, watch, allowed_key, epochs, schedule)
+        if folder.state().slurm is None or not has_slurm():
+            self._resume_here(*arguments)
+            return
+
+        def resume(chosen: tuple[str, ...]) -> None:
+            (self._resubmit if chosen == ("slurm",) else self._resume_here)(*arguments)
+
+        options = [
+            ("slurm", "Slurm", "in a new job, with your usual options of sbatch"),
+            ("here", "this machine", "in a background process"),
+        ]
+        self.post_message(AskChoice("Where the run continues", options, resume))
+
+    @in_thread
+    def _resubmit(
+        self, folder: RunFolder, watch: bool, allowed_key: str, epochs: int | None, schedule: Extension
+    ) -> None:
+        resubmit_run(folder, "", epochs, allowed_key, schedule)
+        if watch:
+            self.post_message(OpenRun(folder, replace=True))
+
+    @in_thread
+    def _resume_here(
         self, folder: RunFolder, watch: bool, allowed_key: str, epochs: int | None, schedule: Extension
     ) -> None:
         # In the background, so that losing this terminal cannot interrupt the run again.

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NoReturn, get_args
 
 from tuitrain.config.schedule import Extension
+from tuitrain.runs.records import HIGHEST_PRIORITY
 from tuitrain.text import plain
 
 
@@ -29,6 +30,15 @@ def positive(text: str) -> int:
         if (value := int(text)) > 0:
             return value
     raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+
+
+def priority(text: str) -> int:
+    with suppress(ValueError):
+        if abs(value := int(text)) <= HIGHEST_PRIORITY:
+            return value
+    raise argparse.ArgumentTypeError(
+        f"{text!r} is not a priority: give a whole number from -{HIGHEST_PRIORITY} to {HIGHEST_PRIORITY}"
+    )
 
 
 def percentage(text: str) -> float:
@@ -72,7 +82,7 @@ def add_train(train: Parser) -> None:
 def add_queueing(command: Parser) -> None:
     command.add_argument("--queue", action="store_true", help="wait in the queue of the runs folder: tuitrain queue")
     command.add_argument(
-        "--priority", type=int, metavar="N", help="with --queue: higher numbers start first (default: 0)"
+        "--priority", type=priority, metavar="N", help="with --queue: higher numbers start first (default: 0)"
     )
 
 

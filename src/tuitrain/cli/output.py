@@ -1,12 +1,14 @@
 """Print results to stdout and messages to stderr."""
 
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from tuitrain.analysis import units
 from tuitrain.analysis.summary import best_value
 from tuitrain.analysis.text_tables import json_text
 from tuitrain.runs.records import Score, State
+from tuitrain.text import plain
 
 
 def print_json(value: Any) -> None:
@@ -19,6 +21,21 @@ def print_message(line: str) -> None:
 
 def print_line(line: str) -> None:
     sys.stdout.write(line + "\n")
+
+
+def activities() -> Callable[[str, float | None], None]:
+    """Return a function that prints each activity once, also while the output of the run's code is captured."""
+    stream, last = sys.stderr, ""
+
+    def progress(what: str, _: float | None) -> None:
+        nonlocal last
+        # Without the counts, which change several times per second.
+        activity = plain(what).partition(":")[0]
+        if activity != last:
+            stream.write(f"{activity}\n")
+        last = activity
+
+    return progress
 
 
 def format_scores(state: State) -> list[str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from tuitrain import __version__
 from tuitrain.cli import options
 from tuitrain.cli.options import Parser
+from tuitrain.cli.pack_options import add_pack
 from tuitrain.text import did_you_mean, plain
 
 Command = Callable[[argparse.Namespace], int]
@@ -64,10 +65,12 @@ def _parse_all(arguments: list[str]) -> argparse.Namespace:
 
 
 def _join_dashed_values(arguments: list[str]) -> list[str]:
-    """Turn `--sort -test` into `--sort=-test`, because argparse would parse `-test` as an option."""
+    """Turn `--sort -test` into `--sort=-test`, because argparse would parse `-test` as an option, and likewise
+    `--sbatch --exclusive`."""
     joined: list[str] = []
     for text in arguments:
-        if joined and joined[-1] in ("--sort", "--filter") and text.startswith("-") and not text.startswith("--"):
+        dashed = text.startswith("-") and not text.startswith("--")
+        if joined and (joined[-1] == "--sbatch" or (joined[-1] in ("--sort", "--filter") and dashed)):
             joined[-1] += f"={text}"
         else:
             joined.append(text)
@@ -77,8 +80,8 @@ def _join_dashed_values(arguments: list[str]) -> list[str]:
 COMMANDS: dict[str, str] = {
     "app": "open the app (the default)",
     "train": "train a run and print its result",
-    "submit": "submit a run to Slurm",
     "plan": "tell whether a run fits into the memory, and how long it takes",
+    "submit": "submit a run to Slurm",
     "lr-find": "find a learning rate by a range test",
     "sweep": "train a run for each combination of several settings",
     "learning-curve": "train a run's settings on parts of the data, to tell whether more data would help",
@@ -94,6 +97,7 @@ COMMANDS: dict[str, str] = {
     "verdict": "compare a run with simple classifiers, and suggest the next step",
     "suspects": "list images whose label is likely wrong, and duplicates",
     "robustness": "evaluate a run under noise, blur, brightness and JPEG compression",
+    "pack": "pack a configuration with its data, weights and packages for a server without a network",
     "attach": "open the live screen of a run, by default of the newest active one",
     "resume": "resume a paused, stopped or interrupted run, or extend a finished one",
     "stop": "stop a run after its current step, with a checkpoint",
@@ -133,8 +137,8 @@ def _build() -> argparse.ArgumentParser:
 
     add("app", shared)
     options.add_train(add("train", shared, machine, detachable))
-    options.add_submit(add("submit", shared, machine, trusting))
     options.add_settings(add("plan", shared, machine, trusting))
+    options.add_submit(add("submit", shared, machine, trusting))
     options.add_settings(add("lr-find", shared, machine, trusting, module="lr_find"))
     options.add_sweep(add("sweep", shared, machine, detachable))
     options.add_learning_curve(add("learning-curve", shared, machine, one_run, detachable, module="learning_curve"))
@@ -150,6 +154,7 @@ def _build() -> argparse.ArgumentParser:
     options.add_suspects(add("suspects", shared, one_run, trusting))
     options.add_robustness(add("robustness", shared, machine, one_run, trusting))
     options.add_export(add("export", shared, machine, one_run, trusting))
+    add_pack(add("pack", shared, machine))
     add("attach", shared, module="app").add_argument("name", metavar="RUN", nargs="?", help="id, part of an id or name")
     options.add_resume(add("resume", shared, machine, one_run, detachable))
     for name in ("stop", "pause", "checkpoint"):

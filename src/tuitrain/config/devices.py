@@ -8,10 +8,28 @@ from tuitrain.config.schema import Config
 
 def devices_needed(config: Config, devices: Sequence[str]) -> int:
     """Return the number of `devices` on which a run trains at the same time. Processes on the CPU share it."""
+    several = _several(config)
+    if several is None:
+        return 1
+    return several.count or len({device for device in devices if device.startswith("cuda")})
+
+
+def wanted_devices(config: Config) -> str:
+    """Return the devices of a run in words, such as `auto`, `cuda:1`, `2 GPUs` or `GPUs 0, 1`."""
+    several = _several(config)
+    if several is None:
+        return config.training.device
+    if several.indices:
+        return f"GPUs {', '.join(map(str, several.indices))}"
+    return f"{several.count} GPUs" if several.count else "all GPUs"
+
+
+def _several(config: Config) -> Devices | None:
+    """Return the GPUs of a run that trains on several of them, or None."""
     text = config.training.devices
     if text is None or config.training.device == "cpu" or not several_devices(text):
-        return 1
-    return Devices.parse(text).count or len([device for device in devices if device.startswith("cuda")])
+        return None
+    return Devices.parse(text)
 
 
 def serves(device: str, wanted: str) -> bool:
@@ -21,11 +39,10 @@ def serves(device: str, wanted: str) -> bool:
 
 def suits(device: str, config: Config) -> bool:
     """Return whether a run may train on `device`, alone or beside others."""
-    text, wanted = config.training.devices, config.training.device
-    if text is not None and several_devices(text) and wanted != "cpu":
-        listed = Devices.parse(text).indices
-        return device.startswith("cuda") and (not listed or device in [f"cuda:{index}" for index in listed])
-    return serves(device, wanted)
+    several = _several(config)
+    if several is None:
+        return serves(device, config.training.device)
+    return device.startswith("cuda") and (not several.indices or device in [f"cuda:{i}" for i in several.indices])
 
 
 def can_serve(devices: Sequence[str], config: Config) -> bool:

@@ -165,6 +165,13 @@ class Training(Struct, frozen=True, kw_only=True):
     precision: Annotated[
         Precision, Meta(description="Floating-point precision; bf16 and fp16 use autocast with fp32 weights")
     ] = "fp32"
+    checkpointing: Annotated[
+        bool,
+        Meta(description="Compute activations again in the backward pass instead of keeping them: less memory, slower"),
+    ] = False
+    compile: Annotated[
+        bool, Meta(description="Compile the network with torch.compile, which takes up to minutes at the start")
+    ] = False
     label_smoothing: Annotated[
         float,
         Meta(ge=0, lt=1, description="Label smoothing, which raises the training loss; evaluations are not smoothed"),

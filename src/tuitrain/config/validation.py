@@ -101,10 +101,28 @@ def check_combinations(config: Config) -> None:
         _check_muon(config)
     if several_devices(config.training.devices):
         _check_devices(config)
+    if config.training.checkpointing:
+        _check_checkpointing(config)
     for key, subject in () if has_validation(config) else _uses_of_validation(config):
         raise _needs_validation(subject, key)
     if config.data.fold is not None:
         _check_fold(config)
+
+
+def _check_checkpointing(config: Config) -> None:
+    if config.model.name == "mlp":
+        raise ConfigError(
+            "training.checkpointing = true has no effect on mlp, which has no blocks to compute again.",
+            "Set it to false, or choose another network.",
+            key="training.checkpointing",
+        )
+    if config.training.compile:
+        raise ConfigError(
+            "training.checkpointing and training.compile cannot be combined: the compiler chooses itself what to"
+            " compute again.",
+            "Set one of them to false.",
+            key="training.checkpointing",
+        )
 
 
 def has_validation(config: Config) -> bool:

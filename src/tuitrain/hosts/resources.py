@@ -17,6 +17,9 @@ class WorkerResources(Struct, frozen=True):
         changes: dict[str, object] = {"training.device": self.device} if self.device else {}
         if "," in self.device:
             changes = {"training.device": "cuda", "training.devices": self.device}
+        elif self.device.startswith("cuda") and config.training.devices == "all":
+            # This one is all that the run gets.
+            changes["training.devices"] = None
         if config.training.threads is None and self.threads:
             changes["training.threads"] = self.threads
         return build_config(flatten(config) | changes)

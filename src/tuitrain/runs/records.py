@@ -13,6 +13,9 @@ from tuitrain.runs.process import Process
 FORMAT = 1
 # Integers that a float represents exactly.
 Count = Annotated[int, Meta(ge=0, le=2**53)]
+# Priorities that a table shows in full.
+HIGHEST_PRIORITY = 9999
+Priority = Annotated[int, Meta(ge=-HIGHEST_PRIORITY, le=HIGHEST_PRIORITY)]
 Accuracy = Annotated[float, Meta(ge=0, le=1)]
 SplitName = Literal["validation", "test"]
 CheckpointName = Literal["last", "best"]
@@ -174,7 +177,7 @@ class Waiting(Struct, frozen=True, kw_only=True):
     by: Literal["queue", "slurm"]
     since: float
     reason: str = ""
-    priority: int = 0
+    priority: Priority = 0
     held: bool = False
     job: str = ""
     cluster: str = ""
@@ -205,7 +208,8 @@ class State(Struct, kw_only=True):
     `memory` is in bytes. The learning-rate schedule spans the steps from `schedule_start` to the end of epoch
     `schedule_end`; None: of the last epoch. `lr` is the learning rate that a user set while the run was active.
     `not_continued` is the reason why the last attempt to resume the run failed. `waiting` is not None while the queue
-    or Slurm has yet to start or continue the run. `slurm` is None unless a Slurm job trained the run last.
+    or Slurm has yet to start or continue the run. `slurm` is None unless a Slurm job trained the run last. `fitting`
+    are the settings, by key, with which a run that ran out of memory should fit.
     """
 
     status: Status = "queued"
@@ -233,6 +237,7 @@ class State(Struct, kw_only=True):
     validation: Score | None = None
     test: Score | None = None
     best: Best | None = None
+    fitting: dict[str, int | bool | str] = {}
 
     @property
     def begun(self) -> int:

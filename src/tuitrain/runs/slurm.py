@@ -1,16 +1,20 @@
 """Record that a run waits for a Slurm job, and how the wait ended, while no process owns the run."""
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
 from msgspec import structs
 
 from tuitrain.errors import RunError
 from tuitrain.files import replace
-from tuitrain.runs.folder import RunFolder
+from tuitrain.runs.folder import RunFolder, shown_status
 from tuitrain.runs.owner import claim, release
 from tuitrain.runs.records import State, Waiting
 from tuitrain.runs.writer import RunWriter, encode_pretty
+
+# Seconds after a run was killed in which Slurm requeues its job.
+LOST = 3600.0
 
 
 def waits_for_slurm(state: State) -> Waiting | None:
@@ -18,10 +22,22 @@ def waits_for_slurm(state: State) -> Waiting | None:
     return state.waiting if state.status == "queued" and state.waiting and state.waiting.by == "slurm" else None
 
 
+def waiting_runs(runs: Iterable[tuple[RunFolder, State]]) -> list[RunFolder]:
+    """Return the runs about which Slurm has to be asked."""
+    return [folder for folder, state in runs if waits_for_slurm(state) or is_lost(state)]
+
+
+def is_lost(state: State) -> bool:
+    """Return whether a job was killed before it could save the run: Slurm may have requeued it."""
+    if state.slurm is None or abs(time.time() - state.heartbeat) > LOST:
+        return False
+    return shown_status(state) == "interrupted"
+
+
 def wait_for_slurm(folder: RunFolder, waiting: Waiting, **changes: Any) -> None:
     """Record the job that will start the run, in place of any earlier record, and other `changes` of its state. Raise
     RunError if a process owns the run or its state cannot be written."""
-    changes |= {"status": "queued", "phase": "", "reason": "", "ended": None, "process": None, "waiting": waiting}
+    changes |= {"status": "queued", "phase": "", "reason": "", "process": None, "waiting": waiting}
     change_state(folder, lambda state: structs.replace(state, **changes))
 
 
@@ -51,13 +67,29 @@ def change_state(folder: RunFolder, change: Callable[[State], State]) -> None:
 
 
 def end_waiting(folder: RunFolder, status: Literal["stopped", "failed"], reason: str) -> State | None:
-    """Record that Slurm will not start the run, and why; return its state. Return None if the run does not wait."""
+    """Record that Slurm will not start the run, and why; return its state. A run that had ended before keeps that end.
+    Return None if the run does not wait."""
     writer = RunWriter(folder)
     try:
-        if waits_for_slurm(writer.previous) is None:
+        if writer.waiting is None or writer.waiting.by != "slurm":
             return None
-        record_end(writer, status, reason)
+        if writer.waiting.before == "queued":
+            record_end(writer, status, reason)
+        else:
+            writer.restore_state(reason)
         return writer.state
+    except OSError as error:
+        raise RunError(f"The run cannot be written: {error.strerror}.") from None
+    finally:
+        writer.close()
+
+
+def end_lost(folder: RunFolder, reason: str) -> None:
+    """Record why a run failed whose job was killed, unless another process has continued it."""
+    writer = RunWriter(folder)
+    try:
+        if is_lost(writer.previous):
+            record_end(writer, "failed", reason)
     finally:
         writer.close()
 

@@ -15,7 +15,7 @@ from tuitrain.config.formatting import format_value
 from tuitrain.config.schedule import Extension
 from tuitrain.config.values import parse_value
 from tuitrain.errors import RunError
-from tuitrain.hosts.slurm.watch import SlurmWatch, waiting_runs
+from tuitrain.hosts.slurm.watch import SlurmWatch
 from tuitrain.runs.changes import lr_curve
 from tuitrain.runs.control import ANSWER_SECONDS, KEYS, CommandName, accepted, send
 from tuitrain.runs.folder import RunFolder
@@ -23,6 +23,7 @@ from tuitrain.runs.follower import Follower
 from tuitrain.runs.process import this_process
 from tuitrain.runs.queue import QueueFolder
 from tuitrain.runs.records import ACTIVE
+from tuitrain.runs.slurm import waiting_runs
 from tuitrain.runs.waiting import in_queue, stop
 from tuitrain.screens.export import EXPORT, Export, ExportScreen, metrics_export
 from tuitrain.text import plain

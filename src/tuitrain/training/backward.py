@@ -6,6 +6,7 @@ from torch import Tensor
 
 from tuitrain.training.direct_layers import direct_layers
 from tuitrain.training.fine_tuning.freeze import is_frozen
+from tuitrain.training.models.checkpointing import kept_statistics, tracking_norms
 from tuitrain.training.models.mlp import MLP
 from tuitrain.training.setup import Setup
 from tuitrain.training.torch_internals import aten, log_softmax_backward
@@ -29,6 +30,7 @@ class AutogradBackward:
         self._model, self._optimizer = setup.forward, setup.optimizer
         self._autocast, self._scaler = setup.autocast, setup.scaler
         self._class_weights, self._label_smoothing = setup.class_weights, setup.config.training.label_smoothing
+        self._recomputed_norms = tracking_norms(setup.model) if setup.config.training.checkpointing else []
 
     def __call__(self, images: Tensor, labels: Tensor, accumulated: int) -> tuple[Tensor, Tensor]:
         """Add the gradients of the loss, divided by `accumulated`, to those of the parameters.
@@ -48,7 +50,8 @@ class AutogradBackward:
         return loss, logits
 
     def backward(self, loss: Tensor) -> None:
-        torch.autograd.backward(self._scaler.scale(loss))
+        with kept_statistics(self._recomputed_norms):
+            torch.autograd.backward(self._scaler.scale(loss))
 
     def zero_grad(self) -> None:
         self._optimizer.zero_grad()
@@ -109,6 +112,6 @@ def build_backward(setup: Setup) -> Backward:
     config = setup.config
     # The direct layers neither freeze weights nor keep the statistics of batch normalization.
     fine_tunes = config.model.weights is not None or is_frozen(config, 0)
-    on_cpu = setup.device.type == "cpu" and config.training.precision == "fp32"
+    on_cpu = setup.device.type == "cpu" and config.training.precision == "fp32" and not config.training.compile
     direct = on_cpu and isinstance(setup.model, MLP) and not fine_tunes
     return DirectBackward(setup) if direct else AutogradBackward(setup)

@@ -20,14 +20,13 @@ from tuitrain.text import plain
 from tuitrain.training.control import Detached, Stopped
 from tuitrain.training.data.dataset import absent_classes
 from tuitrain.training.loop import Loop
+from tuitrain.training.out_of_memory import explain, fitting_settings, is_out_of_memory
 from tuitrain.training.provenance import run_info
 from tuitrain.training.setup import Setup
 from tuitrain.training.user_code import FAILURES, describe
 
 # Fields of RunInfo that must be the same for a resumed run to be bit-identical to an uninterrupted one.
 BIT_EXACT_FIELDS = ("device", "threads", "versions", "flags")
-# Parts of the messages by which allocators and libraries report a lack of memory in a plain RuntimeError.
-OUT_OF_MEMORY_MESSAGES = ("out of memory", "can't allocate memory", "not enough memory", "_STATUS_ALLOC_FAILED")
 # A run's final status, and the reason to show.
 Ending = tuple[Status, str]
 
@@ -64,13 +63,14 @@ def run_loop(writer: RunWriter, build: Callable[[], Loop]) -> tuple[Ending, bool
 
     def train() -> Ending:
         nonlocal loop
-        writer.update(status="running", phase="preparing", reason="", ended=None)
+        writer.update(status="running", phase="preparing", reason="", ended=None, fitting={})
         loop = build()
         restore_run(loop)
         loop.run()
         return "finished", loop.progress.over
 
-    ending = ending_of(writer, train, lambda: str(loop.setup.device) if loop else "the device")
+    # The estimate of what fits is that of a single device.
+    ending = ending_of(writer, train, lambda: loop.setup if loop and loop.setup.group is None else None)
     assert ending is not None
     return ending, loop is not None and loop.has_progressed
 
@@ -216,8 +216,11 @@ def record_ending(writer: RunWriter, ending: Ending, *, progressed: bool) -> Non
     writer.end(status=status, reason=reason, phase=phase, ended=ended)
 
 
-def ending_of(writer: RunWriter, action: Callable[[], Ending | None], device_name: Callable[[], str]) -> Ending | None:
-    """Call `action` and return its ending, or the one that its exception means; `device_name` is for the message."""
+def ending_of(
+    writer: RunWriter, action: Callable[[], Ending | None], setup: Callable[[], Setup | None]
+) -> Ending | None:
+    """Call `action` and return its ending, or the one that its exception means. `setup` returns what trains, None if
+    it is unknown: if the memory ran out, the state then has the settings that fit."""
     try:
         return action()
     except Stopped as stopped:
@@ -233,19 +236,12 @@ def ending_of(writer: RunWriter, action: Callable[[], Ending | None], device_nam
         kept = " The last checkpoint is kept." if (writer.folder.checkpoints / "last.safetensors").exists() else ""
         return "failed", f"Reading or writing failed: {plain(error)}.{kept}"
     except FAILURES as error:
-        if _is_out_of_memory(error):
-            return "failed", (
-                f"Out of memory on {device_name()}. Try a smaller data.batch_size with optimizer.accumulate,"
-                " or training.precision=bf16."
-            )
+        if is_out_of_memory(error):
+            trained = setup()
+            writer.state.fitting = fitting_settings(trained) if trained else {}
+            return "failed", explain(error, trained, writer.state.fitting)
         _log_traceback(writer)
         return "failed", f"{describe(error)}. The traceback is in the run's log."
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
-        return True
-    return isinstance(error, RuntimeError) and any(message in str(error) for message in OUT_OF_MEMORY_MESSAGES)
 
 
 def _log_traceback(writer: RunWriter) -> None:

@@ -34,6 +34,9 @@ from tuitrain.training.data.user.transform import user_transform
 from tuitrain.training.distributed.group import Group
 from tuitrain.training.fine_tuning.freeze import freeze_backbone, is_frozen
 from tuitrain.training.memory import check_network_fits, check_parameters_fit
+from tuitrain.training.models.checkpointing import checkpoint_blocks
+from tuitrain.training.models.compilation import compiled
+from tuitrain.training.models.placement import move
 from tuitrain.training.models.user_model import check_output
 from tuitrain.training.optim.build import build_optimizer
 from tuitrain.training.optim.groups import parameter_groups
@@ -210,6 +213,8 @@ def prepare(
         mix=mixing(config.data, len(dataset.classes)),
     )
     _check_batch_norm(setup)
+    if only is None:
+        _prepare_forward(setup)
     return setup
 
 
@@ -243,6 +248,14 @@ def _model(
     return model, loaded
 
 
+def _prepare_forward(setup: Setup) -> None:
+    """Change how a training step computes the network, as `training.checkpointing` and `training.compile` say."""
+    if setup.config.training.checkpointing:
+        checkpoint_blocks(setup.model, setup.config.model)
+    if setup.config.training.compile:
+        setup.forward = compiled(setup.model, setup.device)
+
+
 def _build(config: Config, dataset: Dataset, device: torch.device) -> nn.Module:
     model = models.build(config.model, dataset.shape, len(dataset.classes))
     if is_spec(config.model.name):
@@ -264,20 +277,6 @@ def _with_image_size(config: Config, weights: WeightsInfo | None, before: RunInf
     keep their size."""
     known = (before.shape[1] if before else 0) or (weights.size if weights else 0)
     return replace(config.data, image_size=image_size(config, known) or "auto")
-
-
-def move(model: nn.Module, device: torch.device, *, own: bool) -> nn.Module:
-    """Return the model on the device, in the memory format of its convolutions; `own` means that it is the user's."""
-    if own:
-        return model.to(device)  # The user's code may use views that channels last does not allow.
-    memory_format = torch.channels_last if has_convolution(model) else torch.preserve_format
-    return model.to(device, memory_format=memory_format)  # type: ignore[call-overload, no-any-return]
-
-
-def has_convolution(model: nn.Module) -> bool:
-    """Return whether the weights of the model are in channels last: convolutions are faster with it, on the CPU as on
-    GPUs."""
-    return any(isinstance(module, nn.Conv2d) for module in model.modules())
 
 
 def _check_batch_norm(setup: Setup) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from msgspec import structs
+
 from tuitrain.config.schema import Config
 from tuitrain.config.values import override
 from tuitrain.errors import RunError
@@ -15,9 +17,10 @@ from tuitrain.hosts.queue.devices import QueueDevices
 from tuitrain.hosts.queue.dispatch import Dispatcher
 from tuitrain.hosts.queue.enqueue import enqueue
 from tuitrain.hosts.queue.slots import Slot
-from tuitrain.machine.gpus import GpuReader, Gpus
+from tuitrain.machine.gpus import Gpu, GpuReader, Gpus
 from tuitrain.runs.folder import RunFolder
-from tuitrain.runs.records import Status
+from tuitrain.runs.process import this_process
+from tuitrain.runs.records import ShownStatus
 from tuitrain.runs.waiting import check_startable
 from tuitrain.runs.writer import RunWriter
 
@@ -35,15 +38,22 @@ def start_queue(runs_dir: Path, *options: str, **given: Any) -> "subprocess.Pope
     return subprocess.Popen(words, cwd=runs_dir.parent, env=os.environ, **given)
 
 
-class NoGpus(GpuReader):
+class FakeReader(GpuReader):
+    """A reader of a machine with this many idle GPUs."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self._gpus = Gpus(tuple(Gpu(index, uuid=f"GPU-{index}") for index in range(count)))
+
     def read(self, runs: object = None) -> Gpus:  # noqa: ARG002
-        return Gpus()
+        return self._gpus
 
 
 class InstantRuns:
-    """Replaces `start_run`: a run that is started ends at once with the status that `ends` gives its name."""
+    """Replaces `start_run`: a run that is started ends at once with the status that `ends` gives its name. The process
+    of an interrupted one is gone."""
 
-    def __init__(self, **ends: Status) -> None:
+    def __init__(self, **ends: ShownStatus) -> None:
         self.started: list[tuple[str, list[str]]] = []
         self._ends = ends
 
@@ -54,7 +64,10 @@ class InstantRuns:
             check_startable(folder, writer.waiting)
             self.started.append((name, [slot.device for slot in slots]))
             status = self._ends.get(name, "finished")
-            writer.end(status=status, reason="broken" if status == "failed" else "")
+            if status == "interrupted":
+                writer.update(status="running", process=structs.replace(this_process(), born=1.0), now=True)
+            else:
+                writer.end(status=status, reason="broken" if status == "failed" else "")
         finally:
             writer.close()
         if status == "failed":
@@ -66,7 +79,7 @@ class InstantRuns:
         return [name for name, _ in self.started]
 
 
-def dispatcher(runs_dir: Path, devices: str = "cpu", **options: Any) -> tuple[Dispatcher, list[str]]:
-    """Return a queue and the lines that it reports."""
+def dispatcher(runs_dir: Path, devices: str = "cpu", gpus: int = 0, **options: Any) -> tuple[Dispatcher, list[str]]:
+    """Return a queue on a machine with this many GPUs, and the lines that it reports."""
     lines: list[str] = []
-    return Dispatcher(runs_dir, QueueDevices(devices, NoGpus()), report=lines.append, **options), lines
+    return Dispatcher(runs_dir, QueueDevices(devices, FakeReader(gpus)), report=lines.append, **options), lines

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from hosts.queue.queue_runs import NoGpus
+from hosts.queue.queue_runs import FakeReader
 from machine.fake_nvml import FakeGpu, FakeNvml, error, process
 from tuitrain.errors import ConfigError
 from tuitrain.hosts.queue.devices import QueueDevices
@@ -64,17 +64,19 @@ def test_devices_that_are_refused(chosen: str, message: str) -> None:
 
 
 def test_a_machine_without_gpus() -> None:
-    assert QueueDevices(None, NoGpus()).names == ("cpu",)
-    assert QueueDevices("cpu, cpu", NoGpus()).names == ("cpu", "cpu")
+    assert QueueDevices(None, FakeReader(0)).names == ("cpu",)
+    assert QueueDevices("cpu, cpu", FakeReader(0)).names == ("cpu", "cpu")
     with pytest.raises(ConfigError, match="it has no GPU"):
-        QueueDevices("cuda:0", NoGpus())
+        QueueDevices("cuda:0", FakeReader(0))
 
 
 def test_a_gpu_on_which_others_compute_is_in_use_unless_it_is_listed(gpus: FakeNvml) -> None:
-    own, other = os.getsid(0), 2**22 + 1
+    own, other = os.getpid(), 2**22 + 1
     for gpu, pid in zip(gpus.gpus, (own, other, None), strict=True):
         assert isinstance(gpu, FakeGpu)
         gpu.answers["ComputeRunningProcesses"] = [process(pid, None)] if pid else []
-    assert QueueDevices().in_use([own]) == {"cuda:1"}
+    # A run may use several processes: this one is a child of its parent.
+    for owner in (own, os.getppid()):
+        assert QueueDevices().in_use([owner]) == {"cuda:1"}
     assert QueueDevices().in_use([]) == {"cuda:0", "cuda:1"}
     assert QueueDevices("cuda:1,cuda:2").in_use([]) == set()

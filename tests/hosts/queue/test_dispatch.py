@@ -16,7 +16,7 @@ from tuitrain.runs.waiting import cancel, change
 
 @pytest.fixture
 def runs(monkeypatch: pytest.MonkeyPatch) -> InstantRuns:
-    instant = InstantRuns(bad="failed")
+    instant = InstantRuns(bad="failed", dead="interrupted")
     monkeypatch.setattr(dispatch, "start_run", instant)
     monkeypatch.setattr(dispatch, "POLL", 0.01)
     return instant
@@ -55,13 +55,38 @@ def test_a_run_that_fails_does_not_stop_the_queue(runs_dir: Path, runs: InstantR
     assert "bad cannot start. broken" in lines
 
 
+def test_a_run_whose_code_this_user_has_not_allowed_is_left_to_others(
+    runs_dir: Path, runs: InstantRuns, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "own.py").write_text("def same(images):\n    return images\n")
+    code = f"data.transform={tmp_path}/own.py:same"
+    queued(runs_dir, "mine", code)
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setenv("XDG_STATE_HOME", str(tmp_path / "other"))
+        other = queued(runs_dir, "other", code)
+    queue, lines = dispatcher(runs_dir)
+    assert queue.run()
+    assert (runs.names, status(other)) == (["mine"], "queued")
+    assert any(line.startswith("other is left to others. You did not start run ") for line in lines)
+
+
+@pytest.mark.usefixtures("runs")
+def test_a_run_whose_process_dies_does_not_stop_the_queue(runs_dir: Path) -> None:
+    queued(runs_dir, "dead")
+    queued(runs_dir, "good")
+    queue, lines = dispatcher(runs_dir)
+    assert queue.run()
+    assert [(run.info.name, run.status) for run in queue.ended] == [("dead", "interrupted"), ("good", "finished")]
+    assert lines == ["dead started on cpu", "dead interrupted", "good started on cpu", "good finished"]
+
+
 def test_a_run_for_another_device_is_left_to_other_queues(runs_dir: Path, runs: InstantRuns) -> None:
     there = queued(runs_dir, "there", "training.device=cuda:1", priority=9)
     queued(runs_dir, "here", "training.device=auto")
     queue, lines = dispatcher(runs_dir)
     assert queue.run()
     assert (runs.names, status(there)) == (["here"], "queued")
-    assert lines[0] == "there waits for cuda:1, which this queue does not use"
+    assert lines[0] == "there waits for cuda:1, which this queue does not have"
 
 
 def test_no_run_starts_in_a_slot_that_a_process_owns(runs_dir: Path, runs: InstantRuns) -> None:
@@ -82,23 +107,18 @@ def test_no_run_starts_in_a_slot_that_a_process_owns(runs_dir: Path, runs: Insta
     assert not slot_owners([first, *make_slots(["other"], 1, {})])
 
 
-def test_a_run_on_several_devices_waits_for_as_many_and_is_not_overtaken(
-    runs_dir: Path, runs: InstantRuns, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for module in ("tuitrain.config.devices", "tuitrain.hosts.queue.dispatch"):
-        monkeypatch.setattr(f"{module}.devices_needed", lambda config: 2 if config.training.epochs == 2 else 1)
-    for name in ("pair", "single"):
-        queued(runs_dir, name, "training.device=auto", f"training.epochs={2 if name == 'pair' else 1}")
-    queue, _ = dispatcher(runs_dir, "cpu,mps")
-    free = queue._slots
-    queue._start_run = lambda run, slots: runs.started.append((run.info.name, [slot.device for slot in slots]))  # type: ignore[method-assign]
-    startable = queue._startable(queue._index.refresh())
-    monkeypatch.setattr(queue, "_free", lambda _: free[:1])
-    queue._start(startable)
-    assert not runs.started
-    monkeypatch.setattr(queue, "_free", lambda _: free)
-    queue._start(startable)
-    assert runs.started == [("pair", ["cpu", "mps"])]
+def test_a_run_on_several_devices_waits_for_as_many_and_is_not_overtaken(runs_dir: Path, runs: InstantRuns) -> None:
+    queued(runs_dir, "pair", "training.device=auto", "training.devices=2", priority=1)
+    queued(runs_dir, "single", "training.device=cuda")
+    queued(runs_dir, "processor")
+    queue, _ = dispatcher(runs_dir, "cuda:0,cpu,cuda:1", 2)
+    create_slots_folder()
+    with own_slots(["GPU-1.0"]):
+        queue._report = lambda line: queue.stopping.set() if line.startswith("processor") else None
+        assert not queue.run()
+    assert runs.started == [("processor", ["cpu"])]
+    assert dispatcher(runs_dir, "cuda:0,cpu,cuda:1", 2)[0].run()
+    assert runs.started[1:] == [("pair", ["cuda:0", "cuda:1"]), ("single", ["cuda:0"])]
 
 
 def test_several_slots_of_a_device_are_used_after_those_of_others() -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from hosts.background_runs import until
 from hosts.queue.queue_runs import queued
 from tuitrain.errors import RunError
 from tuitrain.hosts.queue.enqueue import enqueue_again
@@ -12,7 +13,7 @@ from tuitrain.hosts.queue.slots import Slot, create_slots_folder, own_slots, slo
 from tuitrain.hosts.queue.start import start_run
 from tuitrain.runs.folder import RunFolder, shown_status
 from tuitrain.runs.owner import claim, release
-from tuitrain.runs.waiting import CANCELLED, cancel, change, in_queue
+from tuitrain.runs.waiting import CANCELLED, cancel, change, in_queue, stop
 from tuitrain.runs.writer import RunWriter
 
 SLOT = Slot("cpu", "cpu.0")
@@ -44,6 +45,18 @@ def test_a_slot_that_another_process_owns(home: Path) -> None:
         assert not start_run(folder, [Slot("cpu", "free"), SLOT])
     assert folder.state() == before
     assert not slot_owners([SLOT, Slot("cpu", "free")])
+
+
+def test_a_run_owns_its_slot_until_it_ends(home: Path) -> None:
+    folder, other = queued(home / "runs", "one", "training.epochs=1_000_000"), queued(home / "runs", "two")
+    assert start_run(folder, [SLOT])
+    assert slot_owners([SLOT]) == {SLOT: folder.state().process}
+    assert in_queue(folder.state()) is None
+    assert not start_run(other, [SLOT])
+    assert in_queue(other.state())
+    stop(folder)
+    until(lambda: not slot_owners([SLOT]), folder)
+    assert folder.state().status == "stopped"
 
 
 def test_a_run_that_had_ended_before_it_waited(write_run: Callable[..., RunFolder]) -> None:

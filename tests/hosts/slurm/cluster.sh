@@ -15,6 +15,14 @@ if [[ $1 == --down ]]; then
     down "$2"
     exit
 fi
+if [[ -e /etc/slurm/slurm.conf ]] && ! grep -q '^ClusterName=test$' /etc/slurm/slurm.conf; then
+    echo "/etc/slurm/slurm.conf belongs to another cluster" >&2
+    exit 1
+fi
+if scontrol ping &> /dev/null; then
+    echo "a cluster already runs" >&2
+    exit 1
+fi
 mkdir -p "$1"/{control,spool,log} /etc/slurm /run/munge
 folder=$(realpath "$1")
 host=$(hostname -s)

@@ -16,9 +16,11 @@ from tuitrain.hosts.slurm.client import parse_duration
 from tuitrain.runs.control import Inbox
 from tuitrain.runs.folder import RunFolder, shown_status
 from tuitrain.runs.follower import Follower
+from tuitrain.runs.sweeps.folder import SweepFolder
+from tuitrain.runs.sweeps.index import SweepIndex, sweep_status
 
 Cluster = Callable[..., str]
-SETTINGS = ("training.epochs=120", "training.seed=3")
+SETTINGS = ("training.epochs=80", "training.seed=3")
 HOSTILE = 'it\'s a "$(touch pwned)" `touch pwned`; %j \nrun'
 
 
@@ -153,3 +155,24 @@ def test_a_job_whose_python_is_missing_ends_the_wait(
     assert "ended before it trained the run: FAILED" in folder.state().reason
     assert "not found" in folder.state().reason
     assert shlex.quote("/no such/python") in (folder.path / "job.sh").read_text()
+
+
+def test_an_array_of_workers_trains_a_sweep_across_a_requeue(cluster: Cluster, home: Path) -> None:
+    done = tuitrain(home, "sweep", *overrides("optimizer.lr=0.1,0.01", "training.epochs=60"), "--submit", "2")
+    assert done.returncode == 0, done.stderr
+    sweep = SweepFolder(home / "runs" / ".sweeps" / done.stdout.strip())
+    submission = sweep.submission()
+    assert submission is not None
+    log = RunFolder(sweep.path)
+    until(lambda: any(outcome.state and outcome.state.step for outcome in SweepIndex(sweep).refresh()), log)
+    rows = cluster("squeue", "--noheader", "--array", f"--jobs={submission.job}", "--format=%i|%T").splitlines()
+    task = next(row.partition("|")[0] for row in rows if row.endswith("|RUNNING"))
+    assert sweep_status(sweep, SweepIndex(sweep).refresh()) == "running"
+    cluster("scancel", "--batch", "--signal=USR1", task)
+    until(lambda: cluster("squeue", "--noheader", f"--jobs={task}", "--format=%T").strip() == "PENDING", log)
+    states = cluster("squeue", "--noheader", "--array", f"--jobs={submission.job}", "--format=%T").split()
+    assert states.count("PENDING") == 1
+    cluster("scontrol", "update", f"JobId={task}", "StartTime=now")
+    until(lambda: all(outcome.status == "finished" for outcome in SweepIndex(sweep).refresh()), log)
+    until(lambda: sweep.sessions() == [], log)
+    assert len(list((home / "runs").glob("2*"))) == 2

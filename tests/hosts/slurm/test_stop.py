@@ -10,8 +10,9 @@ from fake_slurm import FakeSlurm
 from tuitrain.cli.parser import parse
 from tuitrain.errors import RunError
 from tuitrain.hosts.slurm.stop import in_slurm, stop
+from tuitrain.hosts.slurm.submit import resubmit_run
 from tuitrain.runs.control import Inbox
-from tuitrain.runs.folder import RunFolder
+from tuitrain.runs.folder import RunFolder, shown_status
 from tuitrain.runs.process import this_process
 from tuitrain.runs.records import SlurmJob, Waiting
 from tuitrain.runs.slurm import change_state, wait_for_slurm
@@ -46,6 +47,18 @@ def test_a_waiting_run_is_cancelled_at_once(
     state = waiting.state()
     assert (state.status, state.reason) == ("stopped", "Cancelled before Slurm started it.")
     assert slurm.calls("scancel") == ["12"]
+
+
+def test_a_finished_run_that_waited_to_continue_is_finished_again(slurm: FakeSlurm, write_run: WriteRun) -> None:
+    folder = write_run("mine", status="finished")
+    before = folder.state()
+    resubmit_run(folder, epochs=9)
+    slurm.answer("squeue", f"{folder.path}/job.sh\n")
+    assert shown_status(folder.state()) == "queued"
+    stop(folder)
+    state = folder.state()
+    assert (state.status, state.ended, state.test) == ("finished", before.ended, before.test)
+    assert state.not_continued == "Cancelled before Slurm started it."
 
 
 def test_a_run_that_does_not_stop_is_cancelled(slurm: FakeSlurm, running: RunFolder) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from fake_slurm import FakeSlurm
+from tuitrain.cli.parser import parse
 from tuitrain.config import preferences
 from tuitrain.config.schema import Config
 from tuitrain.errors import ConfigError, RunError, TuitrainError
@@ -115,6 +116,31 @@ def test_options_that_are_none(slurm: FakeSlurm, spec: RunSpec, text: str) -> No
         submit_run(spec, text)
     assert not spec.runs_dir.exists()
     assert slurm.calls("sbatch") == []
+
+
+@pytest.mark.parametrize("text", ["--exclusive", "-n1", "--time=5 -n1", ""])
+def test_options_begin_with_dashes_on_the_command_line(text: str) -> None:
+    for words in (["submit", "--sbatch", text, "--json"], ["sweep", "--submit", "2", "--sbatch", text, "--json"]):
+        options = parse(words)
+        assert (options.sbatch, options.json) == (text, True)
+
+
+@pytest.mark.usefixtures("slurm")
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        (["sweep", "-c", "x", "--submit", "2", "--detach"], "--submit cannot be combined"),
+        (["sweep", "-c", "x", "--submit", "2", "--queue"], "--submit cannot be combined"),
+        (["sweep", "-c", "x", "--sbatch=--time=1"], "--sbatch needs --submit"),
+        (["submit", "--epochs", "5"], "need --resume RUN"),
+        (["submit", "--resume", "x", "--name", "y"], "cannot be combined with --resume"),
+        (["submit", "--set", "training.folds=5"], "training.folds makes several runs"),
+    ],
+)
+def test_options_that_do_not_fit_together(words: list[str], problem: str) -> None:
+    options = parse(words)
+    with pytest.raises(ConfigError, match=problem):
+        options.run(options)
 
 
 def test_the_preferences_come_before_the_options(tmp_path: Path) -> None:

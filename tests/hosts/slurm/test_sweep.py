@@ -108,8 +108,10 @@ def test_a_sweep_from_elsewhere_cannot_cancel_my_jobs(slurm: FakeSlurm, sweep: S
 
 @pytest.fixture
 def job(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """This process is job 15, which is a task of an array, and leaves its signals as they are."""
-    monkeypatch.setenv("SLURM_JOB_ID", "15")
+    """This process is task 3 of the array 12, whose own number is 12, too, and leaves its signals as they are."""
+    monkeypatch.setenv("SLURM_JOB_ID", "12")
+    monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "12")
+    monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "3")
     monkeypatch.delenv("SLURM_RESTART_COUNT", raising=False)
     monkeypatch.setattr(sweep_job, "handle_signals", lambda leave, _: leaves.append(leave))
     monkeypatch.setattr("signal.signal", lambda *_: None)
@@ -155,7 +157,7 @@ def test_a_worker_leaves_its_run_to_others_and_is_requeued(
     steps = 9
     slurm.answer("squeue", "0 COMPLETING None\n")
     assert work(sweep) == 0
-    assert sum(call == "requeue 15" for call in slurm.calls("scontrol")) == 2
+    assert sum(call == "requeue 12_3" for call in slurm.calls("scontrol")) == 2
 
 
 @pytest.mark.usefixtures("job")

@@ -13,10 +13,10 @@ from tuitrain.cli.parser import parse
 from tuitrain.hosts.slurm import client, watch
 from tuitrain.hosts.slurm.client import Listed, SlurmError
 from tuitrain.hosts.slurm.reasons import describe
-from tuitrain.hosts.slurm.watch import SlurmWatch, update_waiting, waiting_runs
+from tuitrain.hosts.slurm.watch import SlurmWatch, update_waiting
 from tuitrain.runs.folder import RunFolder, shown_status
 from tuitrain.runs.records import SlurmJob, Waiting
-from tuitrain.runs.slurm import change_state, change_waiting, wait_for_slurm
+from tuitrain.runs.slurm import change_state, change_waiting, wait_for_slurm, waiting_runs
 from tuitrain.runs.writer import RunWriter
 
 WriteRun = Callable[..., RunFolder]
@@ -176,6 +176,18 @@ def test_a_killed_run_whose_job_waits_again_is_queued(slurm: FakeSlurm, write_ru
     assert shown_status(state) == "queued"
     assert state.slurm == SlurmJob(id="12", since=7)
     assert "(BeginTime)" in reason(folder)
+
+
+@pytest.mark.parametrize(
+    ("state", "status"), [("OUT_OF_MEMORY", "failed"), ("COMPLETING", "interrupted"), ("RUNNING", "interrupted")]
+)
+def test_slurm_says_why_a_run_was_killed(slurm: FakeSlurm, write_run: WriteRun, state: str, status: str) -> None:
+    folder = write_run("killed", status="running", dead=True)
+    change_state(folder, lambda state: structs.replace(state, slurm=SlurmJob(id="12")))
+    slurm.answer("squeue", row(state, "OutOfMemory"))
+    update_waiting([folder])
+    assert shown_status(folder.state()) == status
+    assert ("Slurm job 12 ended: OUT_OF_MEMORY OutOfMemory." in folder.state().reason) == (status == "failed")
 
 
 def test_a_slow_slurm_does_not_block_who_looks(slurm: FakeSlurm, waiting: RunFolder, tmp_path: Path) -> None:

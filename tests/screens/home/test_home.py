@@ -176,6 +176,17 @@ async def test_enter_opens_active_runs_live_and_ended_ones_with_results(
         assert isinstance(app.screen, HomeScreen)
 
 
+async def test_a_run_that_ran_out_of_memory_offers_one_that_fits(app: TuitrainApp, write_run: WriteRun) -> None:
+    write_run("large", status="failed", fitting={"data.batch_size": 16})
+    async with app.run_test(size=(160, 30)) as pilot:
+        await pilot.pause()
+        assert "fit memory" in footer(app)
+        await pilot.press("M")
+        await pilot.pause()
+        assert isinstance(app.screen, NewRunScreen)
+        assert app.screen.form.fields["data.batch_size"].text == "16"
+
+
 async def test_y_fills_the_form_with_the_runs_settings(app: TuitrainApp, write_run: WriteRun) -> None:
     write_run("mine", "optimizer.lr=0.125", "optimizer.name=sgd")
     async with app.run_test() as pilot:

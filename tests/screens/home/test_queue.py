@@ -12,7 +12,7 @@ from screen_text import footer, lines, text
 from tuitrain.app.app import TuitrainApp
 from tuitrain.runs.folder import RunFolder, shown_status
 from tuitrain.runs.queue import QueueFolder
-from tuitrain.runs.records import Waiting
+from tuitrain.runs.records import HIGHEST_PRIORITY, Waiting
 from tuitrain.runs.waiting import change, in_queue, wait
 from tuitrain.screens.home.screen import HomeScreen
 from tuitrain.screens.training import TrainingScreen
@@ -23,7 +23,7 @@ QUEUE_KEYS = {"start queue", "cancel", "hold", "release", "sooner", "later"}
 HOSTILE = "\x1b[2J[red]x[/]"
 
 
-def record(folder: RunFolder) -> Waiting:
+def waits(folder: RunFolder) -> Waiting:
     waiting = in_queue(folder.state())
     assert waiting is not None
     return waiting
@@ -64,10 +64,14 @@ async def test_keys_hold_move_and_cancel_a_waiting_run(app: TuitrainApp, runs_di
         await tick(app, pilot)
         assert set(footer(app)) & QUEUE_KEYS == QUEUE_KEYS - {"release"}
         await pilot.press("p")
-        assert record(folder).held
+        assert waits(folder).held
         assert set(footer(app)) & {"hold", "release"} == {"release"}
         await pilot.press("p", "+", "+", "+", "-")
-        assert (record(folder).held, record(folder).priority) == (False, 2)
+        assert (waits(folder).held, waits(folder).priority) == (False, 2)
+        change(folder, priority=HIGHEST_PRIORITY)
+        await tick(app, pilot)
+        await pilot.press("+")
+        assert waits(folder).priority == HIGHEST_PRIORITY
         await pilot.press("s")
         assert shown_status(folder.state()) == "stopped"
         assert not set(footer(app)) & QUEUE_KEYS
@@ -78,7 +82,7 @@ async def test_keys_act_on_all_marked_runs_that_wait(app: TuitrainApp, runs_dir:
     folders = [queued(runs_dir, name) for name in ("one", "two", "three")]
     async with app.run_test(size=(160, 30)) as pilot:
         await pilot.press("a", "p")
-        assert all(record(folder).held for folder in folders)
+        assert all(waits(folder).held for folder in folders)
         await pilot.press("s")
         assert [folder.state().status for folder in (done, *folders)] == ["finished", *["stopped"] * 3]
 
@@ -86,7 +90,9 @@ async def test_keys_act_on_all_marked_runs_that_wait(app: TuitrainApp, runs_dir:
 async def test_runs_that_do_not_wait_have_no_such_keys(app: TuitrainApp, write_run: WriteRun) -> None:
     write_run("done", id="20260101-a")
     cluster = write_run("cluster", status="queued", id="20260102-b")
-    wait(cluster, Waiting(by="slurm", since=time.time(), job="17", reason=f"Priority {HOSTILE}"))
+    # Of another cluster, in case this machine has Slurm.
+    record = Waiting(by="slurm", since=time.time(), job="17", cluster="far", reason=f"Priority {HOSTILE}")
+    wait(cluster, record)
     async with app.run_test(size=(160, 30)) as pilot:
         await tick(app, pilot)
         assert not set(footer(app)) & QUEUE_KEYS

@@ -1,18 +1,25 @@
 """The form submits runs and sweeps to a scripted Slurm."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from textual.pilot import Pilot
 
 from fake_slurm import FakeSlurm
 from open_new_run import opened
+from screen_text import text
+from tuitrain.app.app import TuitrainApp
 from tuitrain.config import preferences
-from tuitrain.runs.folder import folders, shown_status
+from tuitrain.hosts.thread import ThreadHost
+from tuitrain.runs.folder import RunFolder, folders, shown_status
+from tuitrain.runs.records import SlurmJob
 from tuitrain.runs.sweeps.catalog import list_sweeps
 from tuitrain.runs.sweeps.index import SweepIndex
 from tuitrain.screens.sweep.screen import SweepScreen
 from tuitrain.screens.training import TrainingScreen
 from tuitrain.widgets.forms.form import RUNS_IN, SLURM
+from tuitrain.widgets.forms.pick_list import PickList
 
 
 async def test_a_run_is_submitted_and_cancelled(slurm: FakeSlurm, tmp_path: Path) -> None:
@@ -34,6 +41,34 @@ async def test_a_run_is_submitted_and_cancelled(slurm: FakeSlurm, tmp_path: Path
         await form.press("s")
         await form.until(lambda: folder.state().status == "stopped")
         assert slurm.calls("scancel") == ["12"]
+
+
+async def test_the_table_cancels_and_resubmits(
+    slurm: FakeSlurm, tmp_path: Path, write_run: Callable[..., RunFolder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tuitrain.hosts.slurm.watch.INTERVAL", 0.1)
+    folder = write_run("mine", status="running", dead=True, slurm=SlurmJob(id="11"))
+    slurm.answer("squeue", "12|PENDING|Resources|N/A|n/a|N/A\n")
+    app = TuitrainApp(tmp_path / "runs", ThreadHost())
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        await pilot.press("r")
+        await until(pilot, lambda: isinstance(app.screen, PickList))
+        await pilot.press("enter")
+        await until(pilot, lambda: "(Resources)" in text(app))
+        assert shown_status(folder.state()) == "queued"
+        slurm.answer("squeue", f"{folder.path}/job.sh\n")
+        await pilot.press("s")
+        await until(pilot, lambda: shown_status(folder.state()) == "interrupted")
+        assert slurm.calls("scancel") == ["12"]
+
+
+async def until(pilot: Pilot[None], true: Callable[[], bool]) -> None:
+    for _ in range(1200):
+        if true():
+            return
+        await pilot.pause(0.05)
+    raise AssertionError("it never came")
 
 
 async def test_a_refused_run_stays_in_the_form(slurm: FakeSlurm, tmp_path: Path) -> None:

@@ -126,6 +126,29 @@ async def test_the_settings_show_changed_values(write_run: WriteRun, monkeypatch
         assert shown == ["• optimizer.lr 0.25→0.125 default 0.001", "• training.epochs 3→5 default 10"]
 
 
+async def test_a_run_that_ran_out_of_memory_offers_one_that_fits(write_run: WriteRun) -> None:
+    fitting = {"data.batch_size": 16, "optimizer.accumulate": 4, "no.such": 1}
+    folder = write_run("large", "data.batch_size=64", status="failed", reason="Out of memory.", fitting=fitting)
+    app = opened(folder)
+    async with app.run_test(size=(160, 30)) as pilot:
+        await pilot.pause()
+        assert "fit memory" in footer(app)
+        await pilot.press("M")
+        await pilot.pause()
+        assert isinstance(app.screen, NewRunScreen)
+        form = app.screen.form
+        assert (form.fields["data.batch_size"].text, form.fields["optimizer.accumulate"].text) == ("16", "4")
+
+
+async def test_other_runs_do_not_offer_one_that_fits(write_run: WriteRun) -> None:
+    app = opened(write_run("one"))
+    async with app.run_test(size=(160, 30)) as pilot:
+        await pilot.press("M")
+        await pilot.pause()
+        assert "fit memory" not in footer(app)
+        assert isinstance(app.screen, ResultsScreen)
+
+
 async def test_y_fills_the_form_with_the_runs_settings(write_run: WriteRun) -> None:
     app = opened(write_run("mine", "optimizer.lr=0.125"))
     async with app.run_test() as pilot:

@@ -57,7 +57,7 @@ async def test_pause_and_stop_of_an_active_sweep(app: TuitrainApp, write_sweep: 
         assert "resume" in footer(app)
         assert "pause" not in footer(app)
         await pilot.press("p", "s")
-        await pilot.pause()
+        await app.workers.wait_for_complete()
         assert not folder.control().paused
         assert folder.control().stopped > 0
         folder.log_file.write_text("a line\ntuitrain: No [red]disk[/].\n")

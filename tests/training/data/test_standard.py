@@ -41,6 +41,14 @@ def quiet(doing: str, fraction: float | None) -> None:
     assert fraction is None or 0 <= fraction <= 1
 
 
+def test_the_files_of_each_data_set_begin_with_the_one_that_is_searched() -> None:
+    assert standard.files_of("digits") == ()
+    for name, info in DATASETS.items():
+        files = standard.files_of(name)
+        assert len(set(files)) == len(files)
+        assert name == "digits" or any(file.startswith(info.place) for file in files), name
+
+
 def test_digits_are_split_and_normalised_by_the_training_split() -> None:
     data = load(Data(), 0, CPU, quiet)
     assert data.validation is not None

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from training.run.scripted_run import STEPS, Quick, Read, command, create, train, weights
 from tuitrain.errors import RunError, TrainingError
+from tuitrain.runs.fitting import fitting_texts
 from tuitrain.training import checkpoint
 from tuitrain.training import loop as loop_module
 from tuitrain.training.setup import Setup
@@ -85,7 +86,7 @@ def failing(error: BaseException) -> Callable[[Setup], None]:
     [
         (RuntimeError("bad\nthing \x1b[31m"), "RuntimeError: bad�thing �[31m", True),
         (SystemExit(3), "SystemExit: 3", True),
-        (MemoryError(), "Out of memory on cpu. Try a smaller data.batch_size", False),
+        (MemoryError(), "Out of memory on cpu. It should fit with data.batch_size=32", False),
         (torch.OutOfMemoryError("CUDA out of memory"), "Out of memory on cpu.", False),
         (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling"), "Out of memory on cpu.", False),
         (OSError(28, "No space left on device"), "Reading or writing failed", False),
@@ -107,7 +108,38 @@ def test_out_of_main_memory(quick: Quick, tmp_path: Path) -> None:
     folder = create(quick(), tmp_path)
     _, state = train(folder, change=lambda setup: setattr(setup, "transforms", (lambda _: torch.empty(2**42, 8, 8),)))
     assert state.status == "failed"
-    assert "Out of memory on cpu. Try a smaller data.batch_size" in state.reason
+    assert "Out of memory on cpu: 1.1 PB more were needed, and " in state.reason
+
+
+GPU = (
+    "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 79.11 GiB of which 512.00 MiB is"
+    " free. Process 7 has 78.60 GiB memory in use."
+)
+
+
+def test_a_lack_of_memory_says_by_how_much_and_what_would_fit(quick: Quick, tmp_path: Path) -> None:
+    folder = create(quick("optimizer.accumulate=3"), tmp_path)
+    _, state = train(folder, change=failing(torch.OutOfMemoryError(GPU)))
+    assert state.reason == (
+        "Out of memory on cpu: 2.1 GB more were needed, and 537 MB were free. It should fit with data.batch_size=32"
+        " optimizer.accumulate=6."
+    )
+    assert state.fitting == {"data.batch_size": 32, "optimizer.accumulate": 6}
+    assert fitting_texts(state) == {"data.batch_size": "32", "optimizer.accumulate": "6"}
+    # A run that goes on forgets it.
+    assert train(folder)[1].fitting == {}
+
+
+def test_settings_that_fit_are_unknown_without_memory_to_find_them(
+    quick: Quick, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("tuitrain.training.estimate.batch.estimate_need", broken)
+    _, state = train(create(quick(), tmp_path), change=failing(MemoryError()))
+    assert state.fitting == {}
+    assert state.reason.startswith("Out of memory on cpu. Try a smaller data.batch_size with optimizer.accumulate")
 
 
 def test_removing_the_folder_of_a_running_run(quick: Quick, tmp_path: Path) -> None:

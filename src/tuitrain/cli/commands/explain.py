@@ -3,20 +3,18 @@
 import argparse
 import os
 import re
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from tuitrain.analysis import units
 from tuitrain.cli.checkpoints import checkpoint_or_last
-from tuitrain.cli.output import print_json, print_line
+from tuitrain.cli.output import activities, print_json, print_line
 from tuitrain.cli.table import write_table
 from tuitrain.errors import ConfigError
 from tuitrain.hosts.explain.explained import Explained, Neighbour, Source
 from tuitrain.hosts.explain.explainer import opened
 from tuitrain.hosts.explain.png import check_destination, write_png
-from tuitrain.hosts.launch import ProgressCallback
 from tuitrain.runs.catalog.listing import find
 from tuitrain.text import did_you_mean, plain
 
@@ -48,21 +46,6 @@ def run(options: argparse.Namespace) -> int:
         images = [_document(explained, neighbours, classes, file) for explained, neighbours, file in results]
         print_json({"run": folder.id, "checkpoint": checkpoint, "images": images})
     return 0
-
-
-def activities() -> ProgressCallback:
-    """Return a function that prints each activity once, also while the output of the run's code is captured."""
-    stream, last = sys.stderr, ""
-
-    def progress(what: str, _: float | None) -> None:
-        nonlocal last
-        # Without the counts, which change several times per second.
-        activity = plain(what).partition(":")[0]
-        if activity != last:
-            stream.write(f"{activity}\n")
-        last = activity
-
-    return progress
 
 
 def _source(text: str, split: str) -> Source:

@@ -10,8 +10,10 @@ from typing import Any
 
 from tuitrain.analysis import units
 from tuitrain.analysis.waiting import NO_QUEUE, reason
+from tuitrain.cli.options import priority as priority_of
 from tuitrain.cli.output import print_json, print_message
 from tuitrain.cli.table import write_table
+from tuitrain.config.devices import wanted_devices
 from tuitrain.errors import ConfigError, RunError
 from tuitrain.hosts.queue.devices import QueueDevices
 from tuitrain.hosts.queue.dispatch import Dispatcher
@@ -42,6 +44,9 @@ def run(options: argparse.Namespace) -> int:
 
 def _work_off(options: argparse.Namespace) -> int:
     devices = QueueDevices(options.devices)
+    if not options.runs_dir.is_dir():
+        reason = f"There is no runs folder {plain(options.runs_dir)}."
+        raise RunError(reason, "Put a run into its queue: tuitrain train --queue")
     if options.detach:
         start_queue_in_background(options.runs_dir, options.devices, options.per_device, keep=options.keep)
         print_message(f"The queue runs in the background, on {', '.join(devices.names)}. Stop it: tuitrain queue stop")
@@ -127,7 +132,7 @@ def _list(options: argparse.Namespace) -> int:
 
 def _line(number: int, run: Entry, record: Waiting, sessions: Sequence[QueueSession]) -> list[str]:
     place = units.UNKNOWN if record.held else str(number)
-    device, waits = run.config.training.device, units.duration(max(0.0, time.time() - record.since))
+    device, waits = wanted_devices(run.config), plain(units.duration(max(0.0, time.time() - record.since)), 20)
     name = plain(run.info.name, 40)
     why = reason(record, run.config, sessions)
     return [place, name, plain(run.folder.id), plain(device), str(record.priority), waits, why]
@@ -136,7 +141,7 @@ def _line(number: int, run: Entry, record: Waiting, sessions: Sequence[QueueSess
 def _document(run: Entry, record: Waiting, sessions: Sequence[QueueSession]) -> dict[str, Any]:
     return {
         "run": run.folder.id, "name": run.info.name, "path": str(run.folder.path), "priority": record.priority,
-        "held": record.held, "since": record.since, "device": run.config.training.device,
+        "held": record.held, "since": record.since, "device": wanted_devices(run.config),
         "reason": reason(record, run.config, sessions),
     }  # fmt: skip
 
@@ -185,11 +190,9 @@ def _targets(runs_dir: Path, name: str) -> list[RunFolder]:
 
 def _priority(text: str) -> int:
     try:
-        return int(text)
-    except ValueError:
-        raise ConfigError(
-            f"{plain(text, 40)!r} is not a priority.", "Give a whole number last: tuitrain queue priority RUN 5"
-        ) from None
+        return priority_of(text)
+    except argparse.ArgumentTypeError as error:
+        raise ConfigError(f"{plain(error, 200)}.", "It comes last: tuitrain queue priority RUN 5") from None
 
 
 def _apply(action: str, folder: RunFolder, priority: int | None) -> None:

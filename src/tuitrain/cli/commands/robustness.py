@@ -3,8 +3,7 @@
 import argparse
 
 from tuitrain.analysis.robustness import document, summary, table
-from tuitrain.cli.commands.explain import activities
-from tuitrain.cli.output import print_json, print_line
+from tuitrain.cli.output import activities, print_json, print_line
 from tuitrain.cli.table import write_table
 from tuitrain.hosts.robustness.evaluate import evaluate_robustness
 from tuitrain.runs.catalog.listing import find

@@ -11,11 +11,11 @@ from tuitrain.cli.output import print_json, print_message
 from tuitrain.cli.slurm_output import update_from_slurm
 from tuitrain.cli.table import write_table
 from tuitrain.config.values import flatten
-from tuitrain.hosts.slurm.watch import waiting_runs
 from tuitrain.runs.catalog.index import RunIndex
 from tuitrain.runs.catalog.listing import Entry
 from tuitrain.runs.catalog.result import scores
 from tuitrain.runs.changes import present
+from tuitrain.runs.slurm import waiting_runs
 from tuitrain.text import plain
 
 COLUMNS = (

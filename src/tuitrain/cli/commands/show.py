@@ -18,7 +18,6 @@ from tuitrain.cli.verdict_output import print_sentences, verdict_document
 from tuitrain.config.formatting import format_value
 from tuitrain.config.values import flatten
 from tuitrain.errors import RunError
-from tuitrain.hosts.slurm.watch import waiting_runs
 from tuitrain.runs.catalog.follow import follow
 from tuitrain.runs.catalog.listing import Entry, find
 from tuitrain.runs.catalog.result import result
@@ -27,7 +26,7 @@ from tuitrain.runs.external import ExternalRunInfo
 from tuitrain.runs.folder import RunFolder, shown_status
 from tuitrain.runs.records import Evaluation
 from tuitrain.runs.robustness import read_robustness
-from tuitrain.runs.slurm import waits_for_slurm
+from tuitrain.runs.slurm import waiting_runs, waits_for_slurm
 from tuitrain.text import plain
 
 # The maximum number of classes in a printed matrix; --json prints all.

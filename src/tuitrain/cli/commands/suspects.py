@@ -9,8 +9,7 @@ from msgspec.structs import asdict
 from tuitrain.analysis import units
 from tuitrain.analysis.text_tables import csv_text
 from tuitrain.cli.checkpoints import checkpoint_or_last
-from tuitrain.cli.commands.explain import activities
-from tuitrain.cli.output import print_json, print_line
+from tuitrain.cli.output import activities, print_json, print_line
 from tuitrain.cli.prediction_output import LONGEST
 from tuitrain.cli.table import write_table
 from tuitrain.errors import RunError

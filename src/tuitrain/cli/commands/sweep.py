@@ -26,6 +26,7 @@ from tuitrain.hosts.trust import check_sweep, remember, sweep_code, sweep_key, s
 from tuitrain.runs.sweeps.catalog import find_sweep, list_sweeps
 from tuitrain.runs.sweeps.folder import SweepFolder
 from tuitrain.runs.sweeps.index import SweepIndex, sweep_status
+from tuitrain.runs.waiting import in_queue
 from tuitrain.text import plain
 
 
@@ -37,6 +38,10 @@ def run(options: argparse.Namespace) -> int:
         return _list(options)
     if options.submit:
         check_options(options.sbatch)
+        if options.detach or options.queue:
+            raise ConfigError("--submit cannot be combined with --detach or --queue.", "Choose one of them.")
+    elif options.sbatch:
+        raise ConfigError("--sbatch needs --submit N.", "For example: --submit 8")
     if options.name is None and (options.say or options.first):
         option = options.say or "first"
         raise ConfigError(f"--{option} needs an existing SWEEP.", "List sweeps with: tuitrain sweep")
@@ -90,7 +95,7 @@ def queue_sweep(folder: SweepFolder, key: str, options: argparse.Namespace) -> i
 
 def check_not_queued(folder: SweepFolder) -> None:
     """Raise RunError if runs of the sweep wait in the queue, which alone may start them."""
-    if folder.submission() is None and sweep_status(folder, SweepIndex(folder).refresh()) == "queued":
+    if any(outcome.state is not None and in_queue(outcome.state) for outcome in SweepIndex(folder).refresh()):
         id = plain(folder.id)
         raise RunError(
             f"Runs of the sweep {id} wait in the queue.", f"Work it off: tuitrain queue, or: tuitrain queue cancel {id}"

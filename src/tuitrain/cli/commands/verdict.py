@@ -3,8 +3,7 @@
 import argparse
 
 from tuitrain.analysis import units
-from tuitrain.cli.commands.explain import activities
-from tuitrain.cli.output import print_json
+from tuitrain.cli.output import activities, print_json
 from tuitrain.cli.table import write_table
 from tuitrain.cli.verdict_output import document, print_sentences
 from tuitrain.hosts.verdict.find import find_verdict

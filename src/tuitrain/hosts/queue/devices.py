@@ -1,6 +1,5 @@
 """The devices that a queue uses, found without torch."""
 
-import os
 from collections.abc import Iterable, Mapping
 
 from tuitrain.config.validation import check_value
@@ -25,15 +24,15 @@ class QueueDevices:
         self.uuids = {name: gpus[name].uuid for name in names if name in gpus}
 
     def in_use(self, own: Iterable[int]) -> set[str]:
-        """Return the GPUs on which other processes compute. `own` are the process ids of queued runs. A GPU that the
-        user listed is never in use."""
+        """Return the GPUs on which other processes compute. `own` are the process ids of queued runs, which may have
+        started more processes. A GPU that the user listed is never in use."""
         if not self._automatic or not self.uuids:
             return set()
-        sessions = set(own)
+        pids = set(own)
         return {
             name
             for name, gpu in usable_gpus(self._reader.read()).items()
-            if any(_session(user.pid) not in sessions for user in gpu.users)
+            if any(pids.isdisjoint(_with_ancestors(user.pid)) for user in gpu.users)
         }
 
 
@@ -47,9 +46,11 @@ def _checked(text: str, gpus: Mapping[str, Gpu]) -> str:
     return name
 
 
-def _session(pid: int) -> int:
-    """Return the session of a process, which is the process of its run; -1 if it is gone or of another container."""
+def _with_ancestors(pid: int) -> set[int]:
+    """Return the ids of a process and of its ancestors; only its own if it is gone or of another container."""
+    import psutil
+
     try:
-        return os.getsid(pid)
-    except OSError:
-        return -1
+        return {pid, *(parent.pid for parent in psutil.Process(pid).parents())}
+    except psutil.Error:
+        return {pid}

@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tuitrain.config.devices import can_serve, devices_needed, suits
-from tuitrain.errors import RunError
+from tuitrain.config.devices import can_serve, devices_needed, suits, wanted_devices
+from tuitrain.errors import RunError, TrustError
 from tuitrain.hosts.queue.devices import QueueDevices
 from tuitrain.hosts.queue.slots import Slot, create_slots_folder, make_slots, slot_owners
 from tuitrain.hosts.queue.start import start_run
+from tuitrain.hosts.trust import check_run
 from tuitrain.runs.catalog.index import RunIndex
 from tuitrain.runs.catalog.listing import Entry, entry
 from tuitrain.runs.owner import OwnedError
@@ -23,6 +24,8 @@ from tuitrain.text import plain
 
 # Seconds between two looks at the runs folder, and between two heartbeats.
 POLL, HEARTBEAT = 0.3, 30.0
+# Seconds that a look reads new runs. It checks all waiting runs, but only some of thousands that have ended.
+READ = 2.0
 
 
 class Dispatcher:
@@ -55,7 +58,7 @@ class Dispatcher:
             stopped_before = self.folder.control().stopped
             while True:
                 self._update_session()
-                entries = self._index.refresh()
+                entries = self._index.refresh(READ)
                 self._follow(entries)
                 if self.stopping.is_set() or self.folder.control().stopped != stopped_before:
                     return False
@@ -81,7 +84,7 @@ class Dispatcher:
     def _leave(self) -> bool:
         """Give up the queue; return False to continue, because a run has joined it meanwhile."""
         self.folder.release()
-        if not self._startable(self._index.refresh()):
+        if not self._startable(self._index.refresh(everything=True)):
             return True
         try:
             self.folder.claim()
@@ -116,7 +119,7 @@ class Dispatcher:
             if can_serve(self._devices.names, one.config):
                 found.append(one)
             else:
-                self._refuse(one, f"waits for {one.config.training.device}, which this queue does not use")
+                self._refuse(one, f"waits for {wanted_devices(one.config)}, which this queue does not have")
         return found
 
     def _refuse(self, run: Entry, reason: str) -> None:
@@ -141,14 +144,23 @@ class Dispatcher:
                 return
 
     def _free(self, owners: dict[Slot, Process]) -> list[Slot]:
-        in_use = self._devices.in_use(process.pid for process in owners.values())
-        return [slot for slot in self._slots if slot not in owners and slot.device not in in_use]
+        free = [slot for slot in self._slots if slot not in owners]
+        in_use = self._devices.in_use(process.pid for process in owners.values()) if free else ()
+        return [slot for slot in free if slot.device not in in_use]
 
     def _start_run(self, run: Entry, slots: list[Slot]) -> None:
         devices = ", ".join(slot.device for slot in slots)
         # Concurrent runs share the cores, as the workers of a sweep do.
         shares = len(self._slots)
         threads = max(1, min(4, available_cores() // shares)) if shares > 1 else None
+        try:
+            check_run(run.folder)
+        except TrustError as error:
+            # Another user, who has allowed this code, may work on the same runs folder.
+            self._refuse(run, f"is left to others. {plain(error)}")
+            return
+        except RunError:
+            pass  # The start finds and records the reason.
         try:
             if start_run(run.folder, slots, threads):
                 self._running[run.folder.id] = entry(run.folder)

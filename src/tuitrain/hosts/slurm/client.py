@@ -14,7 +14,7 @@ from tuitrain.text import plain
 # Seconds that a command may take. Slurm's own limit for an answer of its controller is 10 s by default.
 TIMEOUT, SUBMIT_TIMEOUT = 12.0, 60.0
 # Job ids as squeue prints them: 12, and 12_3 or 12_[0-3] for tasks of an array.
-JOB_ID = re.compile(r"(\d+)(_\S+)?")
+JOB_ID = re.compile(r"\d+(_[\d\[\],%-]+)?", re.ASCII)
 # The states of a job that Slurm neither runs nor starts again, as squeue and sacct print them.
 ENDED = (
     "BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED", "REVOKED",

@@ -10,7 +10,7 @@ from typing import Literal, TypeVar
 from msgspec import Struct, structs
 
 from tuitrain.errors import RunError
-from tuitrain.hosts.slurm.client import SlurmError, call, seconds_left
+from tuitrain.hosts.slurm.client import JOB_ID, SlurmError, call, seconds_left
 from tuitrain.runs.control import Inbox
 from tuitrain.runs.folder import RunFolder, shown_status
 from tuitrain.runs.owner import OwnedError
@@ -30,7 +30,8 @@ NO_PROGRESS = (
 
 
 class ThisJob(Struct, frozen=True):
-    """The Slurm job of this process; `restarts` counts how often Slurm has started it again."""
+    """The Slurm job of this process, such as 12, or 12_3 in an array; `restarts` counts how often Slurm has started it
+    again."""
 
     id: str
     node: str
@@ -40,7 +41,11 @@ class ThisJob(Struct, frozen=True):
     def read(cls) -> "ThisJob":
         """Read the variables that Slurm sets. Raise RunError if this process does not belong to a job."""
         id, restarts = os.environ.get("SLURM_JOB_ID", ""), os.environ.get("SLURM_RESTART_COUNT", "0")
-        if not id.isdecimal():
+        array, task = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
+        if array and task:
+            # One task has the number of the array, which would mean all tasks.
+            id = f"{array}_{task}"
+        if not JOB_ID.fullmatch(id):
             raise RunError("This process does not belong to a Slurm job.", "Submit the run with: tuitrain submit")
         node = os.environ.get("SLURMD_NODENAME", "")
         return cls(id, plain(node, 60), int(restarts) if restarts.isdecimal() else 0)

@@ -11,6 +11,7 @@ from tuitrain.runs.control import send
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.owner import OwnedError
 from tuitrain.runs.slurm import end_waiting, waits_for_slurm
+from tuitrain.runs.sweeps.folder import SweepFolder
 from tuitrain.text import plain
 
 # Seconds in which the loop must stop by itself, and between two looks.
@@ -62,3 +63,11 @@ def cancel_job(folder: Path, job: str, *options: str) -> None:
     if os.path.realpath(script) != os.path.realpath(folder / SCRIPT):
         raise RunError(f"Slurm job {job} does not train {plain(folder.name)}, so it is not cancelled.")
     call("scancel", *options, job)
+
+
+def cancel_submission(folder: SweepFolder) -> None:
+    """Cancel the jobs of the array that have not started; those that train stop by themselves, with a checkpoint."""
+    submission = folder.submission()
+    if submission is not None:
+        cancel_job(folder.path, submission.job, "--state=PENDING")
+        folder.write_submission(None)

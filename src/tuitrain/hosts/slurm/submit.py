@@ -2,6 +2,8 @@
 
 import time
 
+from msgspec import structs
+
 from tuitrain.config.code import pinned, sources_of
 from tuitrain.config.schedule import Extension
 from tuitrain.config.values import flatten
@@ -14,7 +16,7 @@ from tuitrain.hosts.trust import code_key, config_code
 from tuitrain.runs.control import Inbox
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.owner import OwnedError
-from tuitrain.runs.records import Waiting
+from tuitrain.runs.records import State, Waiting
 from tuitrain.runs.slurm import change_state, change_waiting, end_waiting, wait_for_slurm
 
 SUBMITTING = "being submitted"
@@ -45,25 +47,31 @@ def resubmit_run(
     `resume_in_background`. If Slurm refuses the job, the run keeps its state."""
     check_options(sbatch)
     folder.check_own_files()
-    state = folder.state()
+    state = folder.state().before_waiting
     check_resumable(folder, state, epochs)
     arguments = ["--since", str(Inbox(folder).read_to)]
     arguments += ["--epochs", str(epochs), "--schedule", schedule] if epochs else []
     try:
-        _submit(folder, arguments, sbatch, allowed_key)
+        _submit(folder, arguments, sbatch, allowed_key, state)
     except SlurmError as error:
         if error.refused:
             change_state(folder, lambda _: state)
         raise
 
 
-def _submit(folder: RunFolder, arguments: list[str], sbatch: str, allowed_key: str) -> None:
+def _submit(
+    folder: RunFolder, arguments: list[str], sbatch: str, allowed_key: str, before: State | None = None
+) -> None:
+    """Submit the command `work` with `arguments`; `before` is the state of a run that continues."""
     arguments = ["work", str(folder.path.absolute()), "--slurm", *arguments]
     arguments += ["--allowed", allowed_key] if allowed_key else []
     options = sbatch_options(folder.path, folder.log_file.name, folder.name(), sbatch)
     script = write_script(folder.path, arguments)
     # Before the job exists: it may start at once, on another machine.
-    wait_for_slurm(folder, Waiting(by="slurm", since=time.time(), reason=SUBMITTING, cluster=client.cluster_name()))
+    record = Waiting(by="slurm", since=time.time(), reason=SUBMITTING, cluster=client.cluster_name())
+    if before is not None:
+        record = structs.replace(record, before=before.status, before_reason=before.reason)
+    wait_for_slurm(folder, record)
     try:
         job = client.submit(options, script)
     except SlurmError as error:

@@ -3,14 +3,9 @@
 import time
 from pathlib import Path
 
-from msgspec import structs
-
 from tuitrain.errors import RunError
 from tuitrain.hosts.slurm import client
-from tuitrain.hosts.slurm.client import ENDED, Listed
-from tuitrain.hosts.slurm.reasons import describe
 from tuitrain.hosts.slurm.script import check_options, removed_if_refused, sbatch_options, write_script
-from tuitrain.hosts.slurm.stop import cancel_job
 from tuitrain.hosts.sweeps.create import start_new_sweep
 from tuitrain.hosts.trust import sweep_code, sweep_key
 from tuitrain.runs.sweeps.folder import SweepFolder
@@ -51,25 +46,3 @@ def submit_new_sweep(runs_dir: Path, text: str, workers: int) -> SweepFolder:
     with removed_if_refused(folder.path):
         submit_sweep(folder, workers, allowed_key=sweep_key(sweep_code(folder.sweep())))
     return folder
-
-
-def update_submission(folder: SweepFolder, jobs: list[Listed], cluster: str, asked: float) -> None:
-    """Record why no job of the array has started, or that none will."""
-    submission = folder.submission()
-    if submission is None or submission.cluster not in ("", cluster):
-        return
-    tasks = [job for job in jobs if job.array == submission.job and job.state not in ENDED]
-    if tasks:
-        reason = describe(tasks[0])
-        if reason != submission.reason:
-            folder.write_submission(structs.replace(submission, reason=reason))
-    elif submission.since < asked:
-        folder.write_submission(None)
-
-
-def cancel_submission(folder: SweepFolder) -> None:
-    """Cancel the jobs of the array that have not started; those that train stop by themselves, with a checkpoint."""
-    submission = folder.submission()
-    if submission is not None:
-        cancel_job(folder.path, submission.job, "--state=PENDING")
-        folder.write_submission(None)

@@ -41,7 +41,10 @@ def work_in_job(path: Path, resources: WorkerResources, stack: int, allowed_key:
         watcher.end()
     outcomes = SweepIndex(folder).refresh()
     _abandon(outcomes)
-    if not watcher.leaving or watcher.is_stopped or all(outcome.done for outcome in outcomes):
+    if all(outcome.done for outcome in outcomes):
+        folder.write_submission(None)
+        return 0
+    if not watcher.leaving or watcher.is_stopped:
         return 0
     return _requeue(folder, job, outcomes)
 

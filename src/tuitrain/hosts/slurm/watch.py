@@ -3,19 +3,20 @@
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Literal
 
+from msgspec import structs
+
 from tuitrain.errors import RunError
 from tuitrain.hosts.slurm.client import ENDED, Listed, SlurmError, accounted_state, cluster_name, my_jobs
 from tuitrain.hosts.slurm.reasons import describe
-from tuitrain.hosts.slurm.sweep import update_submission
 from tuitrain.hosts.subprocesses import last_line
-from tuitrain.runs.folder import RunFolder, shown_status
-from tuitrain.runs.records import State, Waiting
-from tuitrain.runs.slurm import change_waiting, end_waiting, wait_for_slurm, waits_for_slurm
+from tuitrain.runs.folder import RunFolder
+from tuitrain.runs.records import Waiting
+from tuitrain.runs.slurm import change_waiting, end_lost, end_waiting, is_lost, wait_for_slurm, waits_for_slurm
 from tuitrain.runs.sweeps.folder import SweepFolder
 
 # Seconds between two questions to Slurm, also while nobody has pressed a key for `IDLE_AFTER` seconds.
@@ -24,8 +25,10 @@ INTERVAL, IDLE_INTERVAL, IDLE_AFTER = 15.0, 300.0, 600.0
 RUNS_INTERVAL = 1.0
 # Seconds after the end of a job in which this machine may still see an old state of its run, over NFS.
 SETTLED = 60.0
-# Seconds that a submission may take, and in which Slurm requeues a job whose node failed.
-SUBMISSION, LOST = 600.0, 3600.0
+# How Slurm ends a job that could not save its run.
+KILLED = ("DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "TIMEOUT")
+# Seconds that a submission may take.
+SUBMISSION = 600.0
 
 
 class SlurmWatch:
@@ -60,18 +63,6 @@ class SlurmWatch:
             self.problem = error.message
 
 
-def waiting_runs(runs: Iterable[tuple[RunFolder, State]]) -> list[RunFolder]:
-    """Return the runs about which Slurm has to be asked."""
-    return [folder for folder, state in runs if waits_for_slurm(state) or _is_lost(state)]
-
-
-def _is_lost(state: State) -> bool:
-    """Return whether a job was killed before it could save the run: Slurm may have requeued it."""
-    if state.slurm is None or abs(time.time() - state.heartbeat) > LOST:
-        return False
-    return shown_status(state) == "interrupted"
-
-
 def update_waiting(waiting: Sequence[RunFolder | SweepFolder]) -> None:
     """Ask Slurm once about all runs and sweeps, and record why they wait or that their job has ended. Skip those of
     other users and clusters. Raise SlurmError if Slurm does not answer; then no record changes."""
@@ -86,7 +77,7 @@ def update_waiting(waiting: Sequence[RunFolder | SweepFolder]) -> None:
             if folder.path.stat().st_uid != os.getuid():
                 continue
             if isinstance(folder, SweepFolder):
-                update_submission(folder, jobs, cluster, asked - SETTLED)
+                _update_sweep(folder, jobs, cluster, asked - SETTLED)
             else:
                 _update_run(folder, by_id, cluster, asked)
 
@@ -95,10 +86,14 @@ def _update_run(folder: RunFolder, jobs: dict[str, Listed], cluster: str, asked:
     state = folder.state()
     waiting = waits_for_slurm(state)
     if waiting is None:
-        job = jobs.get(state.slurm.id) if state.slurm and _is_lost(state) else None
+        job = jobs.get(state.slurm.id) if state.slurm and is_lost(state) else None
         if job is not None and job.state == "PENDING":
             record = Waiting(by="slurm", since=asked, job=job.id, reason=describe(job), cluster=cluster)
             wait_for_slurm(folder, record)
+        elif job is not None and job.state in KILLED:
+            # Nobody else can say why the run was interrupted.
+            resume = f"Continue it: tuitrain submit --resume {folder.id}"
+            end_lost(folder, f"Slurm job {job.id} ended: {job.state} {job.reason}. {resume}")
     elif waiting.cluster not in ("", cluster):
         return
     elif not waiting.job:
@@ -131,3 +126,17 @@ def _record_end(folder: RunFolder, waiting: Waiting, job: Listed | None) -> None
         printed = last_line(folder.log_file)
         reason = f"{name} ended before it trained the run: {how}{f' ({printed})' if printed else ''}. {resume}"
     end_waiting(folder, status, reason)
+
+
+def _update_sweep(folder: SweepFolder, jobs: list[Listed], cluster: str, asked: float) -> None:
+    """Record why no job of the array has started, or that none will."""
+    submission = folder.submission()
+    if submission is None or submission.cluster not in ("", cluster):
+        return
+    tasks = [job for job in jobs if job.array == submission.job and job.state not in ENDED]
+    if tasks:
+        reason = describe(tasks[0])
+        if reason != submission.reason:
+            folder.write_submission(structs.replace(submission, reason=reason))
+    elif submission.since < asked:
+        folder.write_submission(None)

@@ -29,7 +29,7 @@ def stop_sweep(folder: SweepFolder) -> None:
     any, stop its runs that the queue trains or will train. Raise RunError if a command cannot be written."""
     folder.update_control(stopped=time.time())
     if folder.submission() is not None:
-        from tuitrain.hosts.slurm.sweep import cancel_submission
+        from tuitrain.hosts.slurm.stop import cancel_submission
 
         cancel_submission(folder)
     for outcome in [] if folder.sessions() else SweepIndex(folder).refresh():

@@ -9,7 +9,6 @@ from tuitrain.runs.records import ShownStatus, State
 from tuitrain.runs.sweeps.claims import job_owner
 from tuitrain.runs.sweeps.folder import SweepFolder
 from tuitrain.runs.sweeps.records import Job
-from tuitrain.runs.waiting import in_queue
 
 ENDED = ("finished", "stopped", "failed")
 
@@ -67,11 +66,11 @@ def outcome(folder: SweepFolder, job: Job) -> Outcome:
 
 
 def sweep_status(folder: SweepFolder, outcomes: list[Outcome]) -> str:
-    """Return `finished`, `running`, `paused`, `stopped`, or `queued` if runs wait in the queue."""
+    """Return `finished`, `running`, `paused`, `stopped`, or `queued` if runs wait, for the queue for example."""
     status = folder.status(all(outcome.done for outcome in outcomes))
     if status != "stopped":
         return status
-    if any(outcome.state is not None and in_queue(outcome.state) for outcome in outcomes):
+    if any(outcome.status == "queued" and outcome.state is not None for outcome in outcomes):
         return "queued"
     return "running" if any(outcome.status in ("running", "paused") for outcome in outcomes) else status
 

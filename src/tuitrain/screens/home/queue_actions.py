@@ -1,4 +1,4 @@
-"""Act on the runs that wait in the queue: hold, release, move and cancel them, and start the queue."""
+"""Act on waiting runs: cancel them, hold, release and move those in the queue, and start the queue."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,14 +11,16 @@ from tuitrain.hosts.queue.start import start_queue_in_background
 from tuitrain.runs.catalog.listing import Entry
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.queue import QueueFolder, QueueSession, waiting_runs
-from tuitrain.runs.records import Waiting
+from tuitrain.runs.records import HIGHEST_PRIORITY, Waiting
+from tuitrain.runs.slurm import waits_for_slurm
 from tuitrain.runs.waiting import change, in_queue, stop
 from tuitrain.screens.home.run_actions import RunActions
+from tuitrain.widgets.messages import StopInSlurm
 from tuitrain.widgets.threads import in_thread
 
 QUEUE_BINDINGS: list[BindingType] = [
     Binding("Q", "queue", "start queue", tooltip="Start the queue in the background", id="runs.queue"),
-    Binding("s", "stop", "cancel", tooltip="Take the waiting run out of the queue", id="runs.stop"),
+    Binding("s", "stop", "cancel", tooltip="Cancel the waiting run", id="runs.stop"),
     Binding("p", "hold", "hold", tooltip="Hold the waiting run: the queue does not start it", id="runs.hold"),
     Binding("p", "release", "release", tooltip="Release the run that is held", id="runs.release"),
     Binding("plus", "priority(1)", "sooner", key_display="+", tooltip="Raise the priority", id="runs.sooner"),
@@ -51,10 +53,16 @@ class QueueActions(RunActions):
     def _waiting(self) -> list[tuple[RunFolder, Waiting]]:
         return [(run.folder, waiting) for run in self.targets if (waiting := in_queue(run.state))]
 
+    @property
+    def _waiting_for_slurm(self) -> list[RunFolder]:
+        return [run.folder for run in self.targets if waits_for_slurm(run.state)]
+
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action in ("hold", "release"):
             return any(waiting.held == (action == "release") for _, waiting in self._waiting)
-        if action in ("stop", "priority"):
+        if action == "stop":
+            return bool(self._waiting or self._waiting_for_slurm)
+        if action == "priority":
             return bool(self._waiting)
         if action == "queue":
             runs = waiting_runs(self.table_state.runs) if self.waits else []
@@ -68,10 +76,12 @@ class QueueActions(RunActions):
         self._for_each(lambda folder, _: change(folder, held=False))
 
     def action_stop(self) -> None:
+        for folder in self._waiting_for_slurm:
+            self.post_message(StopInSlurm(folder))
         self._for_each(lambda folder, _: stop(folder))
 
     def action_priority(self, by: int) -> None:
-        self._for_each(lambda folder, waiting: change(folder, priority=waiting.priority + by))
+        self._for_each(lambda folder, waiting: change(folder, priority=_within_limits(waiting.priority + by)))
 
     def _for_each(self, act: Callable[[RunFolder, Waiting], None]) -> None:
         for folder, waiting in self._waiting:
@@ -94,3 +104,7 @@ class QueueActions(RunActions):
         finally:
             self._starting_queue = False
             self.call_later(self.reload)
+
+
+def _within_limits(priority: int) -> int:
+    return max(-HIGHEST_PRIORITY, min(HIGHEST_PRIORITY, priority))

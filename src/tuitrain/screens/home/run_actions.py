@@ -16,6 +16,7 @@ from tuitrain.hosts.trust import config_code, run_origin, unknown_code
 from tuitrain.runs.catalog import edit
 from tuitrain.runs.catalog.listing import Entry
 from tuitrain.runs.files import read
+from tuitrain.runs.fitting import fitting_texts
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.records import ACTIVE
 from tuitrain.runs.writer import next_name, user_named
@@ -37,11 +38,12 @@ EXPORTS: dict[Format | Literal["folder"], str] = {
     FOLDER: "the last weights with a model card, for the Hugging Face hub and timm",
 }
 # Actions that runs of other tools do not support.
-OWN_RUNS_ONLY = ("resume", "clone", "rerun", "rename", "tags", "notes", "delete", "predict")
+OWN_RUNS_ONLY = ("resume", "fit", "clone", "rerun", "rename", "tags", "notes", "delete", "predict")
 # Actions that apply to one run at a time.
-SINGLE_RUN_ONLY = ("rename", "notes", "rerun", "resume", "predict")
+SINGLE_RUN_ONLY = ("rename", "notes", "rerun", "resume", "fit", "predict")
 RUN_BINDINGS: list[BindingType] = [
     Binding("r", "resume", "resume", tooltip="Resume the interrupted, stopped or failed run", id="runs.resume"),
+    Binding("M", "fit", "fit memory", tooltip="Set up a new run that fits into the memory", id="runs.fit"),
     Binding("y", "clone", "clone", tooltip="Set up a new run from these settings", id="runs.clone"),
     Binding("Y", "rerun", tooltip="Run the same settings again", show=False, id="runs.rerun"),
     Binding("R", "rename", tooltip="Rename the run", show=False, id="runs.rename"),
@@ -87,6 +89,8 @@ class RunActions(HomeView):
             return run is not None
         if action in ("clone", "rerun", "rename", "tags", "notes", "predict"):
             return run is not None and run.status != "damaged"
+        if action == "fit":
+            return run is not None and bool(run.state.fitting)
         if action == "resume":
             return run is not None and run.status in RESUMABLE
         if action == "delete":
@@ -98,6 +102,10 @@ class RunActions(HomeView):
     def action_clone(self) -> None:
         if (run := self.selected) is not None:
             self.post_message(OpenNewRun(run.config, run.info))
+
+    def action_fit(self) -> None:
+        if (run := self.selected) is not None:
+            self.post_message(OpenNewRun(run.config, run.info, fitting_texts(run.state)))
 
     def action_predict(self) -> None:
         if (run := self.selected) is not None:

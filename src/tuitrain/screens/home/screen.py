@@ -14,11 +14,12 @@ from tuitrain.analysis.table import query
 from tuitrain.analysis.table.columns import columns
 from tuitrain.analysis.table.group_rows import GroupRow
 from tuitrain.errors import RunError
-from tuitrain.hosts.slurm.watch import SlurmWatch, waiting_runs
+from tuitrain.hosts.slurm.watch import SlurmWatch
 from tuitrain.machine.watch import GpuWatch
 from tuitrain.runs.catalog.index import RunIndex
 from tuitrain.runs.catalog.listing import Entry
 from tuitrain.runs.records import ACTIVE
+from tuitrain.runs.slurm import waiting_runs
 from tuitrain.runs.sweeps.catalog import sweep_of
 from tuitrain.runs.sweeps.folder import SweepFolder
 from tuitrain.screens.export import Export, table_exports
@@ -147,7 +148,7 @@ class HomeScreen(QueueActions):
     def _announce_ended_sweeps(self) -> None:
         for sweep in list(self._active_sweeps.values()):
             in_queue = any(run.info.parent == sweep.id and run.status in ACTIVE for run in self._runs)
-            if not in_queue and not sweep.sessions():
+            if not in_queue and not sweep.sessions() and not sweep.submission():
                 del self._active_sweeps[sweep.id]
                 self.post_message(SweepEnded(sweep))
 

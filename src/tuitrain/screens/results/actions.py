@@ -5,6 +5,7 @@ from textual.binding import Binding, BindingType
 from tuitrain.config.settings import FRACTION, SEED
 from tuitrain.config.sweeps.fractions import FRACTIONS, SEEDS
 from tuitrain.hosts.robustness.process import RobustnessProcess
+from tuitrain.runs.fitting import fitting_texts
 from tuitrain.runs.follower import Follower
 from tuitrain.screens.export import EXPORT, ExportScreen
 from tuitrain.screens.results.robustness import RobustnessScreen
@@ -12,6 +13,7 @@ from tuitrain.widgets.messages import OpenNewRun, OpenPrediction, ResumeRun
 
 RUN_ACTIONS: list[BindingType] = [
     Binding("r", "resume", "resume", tooltip="Resume the run, or extend it by more epochs", id="run.resume"),
+    Binding("M", "fit", "fit memory", tooltip="Set up a new run that fits into the memory", id="run.fit"),
     EXPORT,
     Binding("F", "predict", "predict", tooltip="Classify picture files", id="run.predict"),
     Binding("y", "clone", "clone", tooltip="Set up a new run from these settings", id="run.clone"),
@@ -42,6 +44,8 @@ class RunActions(ExportScreen):
         own = not self.run.folder.read_only
         if action == "resume":
             return own and self.run.status in ("interrupted", "stopped", "failed", "finished")
+        if action == "fit":
+            return own and bool(self.run.state.fitting)
         if action in ("clone", "predict", "suspects", "robustness", "learning_curve"):
             return own and self.run.status != "damaged"
         return super().check_action(action, parameters)
@@ -54,6 +58,9 @@ class RunActions(ExportScreen):
 
     def action_clone(self) -> None:
         self.post_message(OpenNewRun(self.run.config, self.run.info))
+
+    def action_fit(self) -> None:
+        self.post_message(OpenNewRun(self.run.config, self.run.info, fitting_texts(self.run.state)))
 
     def action_learning_curve(self) -> None:
         config = self.run.config

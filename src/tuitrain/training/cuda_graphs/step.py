@@ -23,6 +23,8 @@ def capture_obstacle(setup: Setup) -> str:
         f"optimizer.name = {config.optimizer.name}": not is_capturable(setup.optimizer),
         f"optimizer.accumulate = {config.optimizer.accumulate}": config.optimizer.accumulate > 1,
         "training.precision = fp16": setup.scaler.is_enabled(),
+        "training.checkpointing, which restores the state of random generators": config.training.checkpointing,
+        "training.compile, which makes graphs of its own": config.training.compile,
         "data.transform, which may run any code": config.data.transform is not None,
         "a network from a file, which may run any code": is_spec(config.model.name),
         "images read from disk during training": not isinstance(train, MemorySplit),

@@ -27,6 +27,7 @@ _TORCHVISION = {
     "cifar10": "CIFAR10",
     "cifar100": "CIFAR100",
 }
+_IDX = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 _HINT = "Delete it and start again: tuitrain then downloads it again."
 
 
@@ -55,6 +56,15 @@ def read(name: str, folder: str | None, progress: Progress) -> StandardImages:
     return StandardImages(*parts, white=255)
 
 
+def files_of(name: str) -> tuple[str, ...]:
+    """Return the files that `read` needs, relative to `data.dir`. digits has none."""
+    if name == "digits":
+        return ()
+    if name in READERS:
+        return READERS[name][0]
+    return tuple(_mnist_files(name) if DATASETS[name].shape[0] == 1 else _cifar_sums(name))
+
+
 def _digits() -> StandardImages:
     """Read the file of scikit-learn's `load_digits`; importing scikit-learn takes longer than importing torch."""
     package = importlib.util.find_spec("sklearn")
@@ -73,8 +83,7 @@ def _digits() -> StandardImages:
 
 def _mnist(name: str, root: Path, progress: Progress) -> tuple[Pixels, Pixels]:
     """Read MNIST and data sets in its format without torchvision, whose import takes as long as torch's."""
-    raw = f"{_TORCHVISION[name]}/raw"
-    files = [f"{raw}/{part}-{what}-ubyte" for part in ("train", "t10k") for what in ("images-idx3", "labels-idx1")]
+    files = _mnist_files(name)
 
     def source(folder: str, *, download: bool) -> None:
         from torchvision import datasets
@@ -86,6 +95,10 @@ def _mnist(name: str, root: Path, progress: Progress) -> tuple[Pixels, Pixels]:
     images, labels = arrays[::2], [torch.from_numpy(array.astype(np.int64)) for array in arrays[1::2]]
     train, test = (Pixels(torch.from_numpy(a).unsqueeze(1), b) for a, b in zip(images, labels, strict=True))
     return train, test
+
+
+def _mnist_files(name: str) -> list[str]:
+    return [f"{_TORCHVISION[name]}/raw/{file}" for file in _IDX]
 
 
 def _idx(path: Path, dimensions: int) -> "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]":
@@ -106,8 +119,7 @@ def _cifar(name: str, root: Path, progress: Progress) -> tuple[Pixels, Pixels]:
     from torchvision import datasets
 
     source = getattr(datasets, _TORCHVISION[name])
-    sums = {f"{source.base_folder}/{file}": md5 for file, md5 in source.train_list + source.test_list}
-    sums[f"{source.base_folder}/{source.meta['filename']}"] = source.meta["md5"]
+    sums = _cifar_sums(name)
     download_missing(name, source, root, list(sums), [source.filename], progress)
     try:
         with warnings.catch_warnings():
@@ -125,6 +137,15 @@ def _cifar(name: str, root: Path, progress: Progress) -> tuple[Pixels, Pixels]:
         for part in parts
     )
     return train, test
+
+
+def _cifar_sums(name: str) -> dict[str, str]:
+    """Return the MD5 sum of each file that torchvision reads."""
+    from torchvision import datasets
+
+    source = getattr(datasets, _TORCHVISION[name])
+    sums = {f"{source.base_folder}/{file}": md5 for file, md5 in source.train_list + source.test_list}
+    return sums | {f"{source.base_folder}/{source.meta['filename']}": source.meta["md5"]}
 
 
 def _check(pixels: Pixels, name: str, root: Path) -> None:

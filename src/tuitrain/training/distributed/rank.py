@@ -101,7 +101,7 @@ def follow(group: Group, folder: RunFolder, config: Config, build: Build) -> Out
             follower.follow()
         return "finished", ""
 
-    ending = ending_of(writer, train, lambda: config.training.device)
+    ending = ending_of(writer, train, lambda: None)
     assert ending is not None
     return Outcome(*ending)
 

@@ -1,18 +1,20 @@
 """Find settings with which a run fits into the memory."""
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import torch
 
 from tuitrain.analysis.memory import Need
 from tuitrain.config.schema import Config
 from tuitrain.config.values import build_config, flatten
+from tuitrain.errors import ConfigError
 from tuitrain.training.estimate.fake import Shape
 from tuitrain.training.estimate.need import estimate_need
 
 Estimate = Callable[[Config], Need]
 # Values of settings by key.
-Values = dict[str, object]
+Values = dict[str, int | bool | str]
 
 
 def estimator(shape: Shape, classes: int, images: int, device: torch.device, free: int | None) -> Estimate:
@@ -22,19 +24,35 @@ def estimator(shape: Shape, classes: int, images: int, device: torch.device, fre
 
 def settings_that_fit(config: Config, estimate: Estimate) -> Values:
     """Return the settings that make a run fit that does not; empty if none of those tried do. A step still has the same
-    number of images, in smaller batches; if that does not suffice, the precision is reduced, too."""
-    for change in _changes(config):
-        if estimate(build_config(flatten(config) | change)).fits:
-            return change
+    number of images, in smaller batches; if that does not suffice, activations are computed again, or in bf16."""
+
+    def fits(change: Values) -> bool:
+        with suppress(ConfigError):  # The network has no blocks to compute again.
+            return estimate(build_config(flatten(config) | change)).fits
+        return False
+
+    for more in _reductions(config):
+        batches = [batch | more for batch in _smaller_batches(config)]
+        # The smallest batches tell whether any fit.
+        if batches and fits(batches[-1]):
+            return next((change for change in batches[:-1] if fits(change)), batches[-1])
     return {}
 
 
-def _changes(config: Config) -> Iterator[Values]:
-    reduced: list[Values] = [{}]
-    if config.training.precision == "fp32":
-        reduced.append({"training.precision": "bf16"})
-    for more in reduced:
-        batch, accumulate = config.data.batch_size, config.optimizer.accumulate
-        while batch % 2 == 0 and batch > 2:
-            batch, accumulate = batch // 2, accumulate * 2
-            yield {"data.batch_size": batch, "optimizer.accumulate": accumulate, **more}
+def _smaller_batches(config: Config) -> Iterator[Values]:
+    batch, accumulate = config.data.batch_size, config.optimizer.accumulate
+    while batch % 2 == 0 and batch > 2:
+        batch, accumulate = batch // 2, accumulate * 2
+        yield {"data.batch_size": batch, "optimizer.accumulate": accumulate}
+
+
+def _reductions(config: Config) -> list[Values]:
+    training, model = config.training, config.model
+    recomputed: Values = {"training.checkpointing": True}
+    lower: Values = {"training.precision": "bf16"}
+    found: list[Values] = [{}]
+    if not (training.checkpointing or training.compile or model.name == "mlp"):
+        found.append(recomputed)
+    if training.precision == "fp32":
+        found += [change | lower for change in found]
+    return found

@@ -15,9 +15,11 @@ from tuitrain.training.data.dataset import Dataset
 from tuitrain.training.data.normalize import Normalization, Normalizer
 from tuitrain.training.data.splits import MemorySplit
 from tuitrain.training.fine_tuning.freeze import freeze_backbone, is_frozen
+from tuitrain.training.models.checkpointing import checkpoint_blocks
+from tuitrain.training.models.placement import has_convolution
 from tuitrain.training.optim.build import build_elementwise, build_optimizer
 from tuitrain.training.optim.groups import parameter_groups
-from tuitrain.training.setup import Setup, has_convolution
+from tuitrain.training.setup import Setup
 
 Shape = tuple[int, int, int]
 CPU = torch.device("cpu")
@@ -60,6 +62,8 @@ def fake_setup(config: Config, shape: Shape, classes: int, model: nn.Module | No
         _materialize(model)
     if not trains_backbone(config):
         freeze_backbone(model)
+    if config.training.checkpointing:
+        checkpoint_blocks(model, config.model)
     normalization, batch = Normalization.none(shape[0]), config.data.batch_size
     split = MemorySplit(torch.empty((batch, *shape), dtype=torch.uint8), torch.zeros(batch, dtype=torch.int64))
     names = tuple(map(str, range(classes)))

@@ -1,4 +1,4 @@
-"""Count the bytes of all tensors that exist at once."""
+"""Count the bytes of all tensors that exist at once, and the operations that compute them."""
 
 import weakref
 from collections.abc import Iterable, Iterator
@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils.flop_counter import flop_registry
 
 from tuitrain.training.torch_internals import TorchDispatchMode
 
@@ -18,11 +19,15 @@ _ANY_NUMBER = 0.5
 
 class LiveStorages(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts the bytes of the storages that operators create while it is active, each as long as it exists. `known`
-    are tensors from before, such as the weights: neither they nor their views count. For fake tensors only."""
+    are tensors from before, such as the weights: neither they nor their views count. For fake tensors only.
+
+    `flops` are the floating-point operations of matrix products, convolutions and attention, by torch's formulas. Its
+    FlopCounterMode would keep the tensors of checkpointed blocks alive.
+    """
 
     def __init__(self, known: Iterable[Tensor] = ()) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.total = self.peak = 0
+        self.total = self.peak = self.flops = 0
         self._known = [tensor.untyped_storage() for tensor in known]
         self._live: dict[int, weakref.ref[torch.UntypedStorage]] = {
             id(storage): weakref.ref(storage) for storage in self._known
@@ -39,7 +44,10 @@ class LiveStorages(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return None
         if name == _READ_NUMBER:
             return _ANY_NUMBER
-        result = function(*arguments, **(options or {}))
+        options = options or {}
+        result = function(*arguments, **options)
+        if formula := flop_registry.get(function.overloadpacket):
+            self.flops += formula(*arguments, **options, out_val=result)
         for tensor in _tensors(result):
             self._add(tensor.untyped_storage())
         return result

@@ -4,7 +4,6 @@ from contextlib import nullcontext
 
 import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from tuitrain.analysis.memory import StepEstimate
 from tuitrain.config.schema import Config
@@ -65,15 +64,14 @@ class _Step:
 
     def __init__(self, setup: Setup, device: torch.device, gradients: int, features: int) -> None:
         set_training_mode(setup.model, setup.config, frozen=not _all_train(setup.model))
-        counter = FlopCounterMode(display=False)
         with LiveStorages(_tensors(setup.model)) as live:
             direct = device.type == "cpu" and not features
             backward = build_backward(setup) if direct else AutogradBackward(setup)
             before = live.total
             images, labels = _batch(setup, features)
             self.inputs = live.total - before
-            with counter:
-                self.activations = _differentiate(backward, images, labels, live)
+            self.activations = _differentiate(backward, images, labels, live)
+            self.flops = live.flops
             if setup.config.optimizer.accumulate > 1:
                 # The gradients of the first batch exist during the second one.
                 _differentiate(backward, images, labels, live)
@@ -84,7 +82,6 @@ class _Step:
             self.state = bytes_of(optimizer_state(setup.optimizer))
             buffered = device.type == "cuda" and setup.config.optimizer.name not in _FUSED_ON_GPUS
             self.peak = max(step_peak + self.state, live.peak + gradients * buffered)
-        self.flops = counter.get_total_flops()
 
 
 def _differentiate(backward: Backward, images: Tensor, labels: Tensor, live: LiveStorages) -> int:

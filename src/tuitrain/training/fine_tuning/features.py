@@ -6,10 +6,12 @@ the image and the backbone does not train, so that an epoch takes milliseconds i
 
 from collections.abc import Sequence
 from dataclasses import replace
+from time import monotonic
 
 import torch
 from torch import Tensor, nn
 
+from tuitrain.analysis import units
 from tuitrain.config.code import is_spec
 from tuitrain.config.schema import Config
 from tuitrain.training.data.feature_split import FeatureSplit
@@ -32,7 +34,7 @@ def compute_features(setup: Setup, report: Report) -> list[str]:
         with torch.no_grad():
             if reason := obstacle(setup):
                 return [f"features are computed in each epoch: {reason}"]
-            cache = FeatureCache(setup, report)
+            cache, began = FeatureCache(setup, report), monotonic()
             _replace_images(setup, cache, report)
     finally:
         setup.model.train(was_training)
@@ -42,7 +44,12 @@ def compute_features(setup: Setup, report: Report) -> list[str]:
     setup.forward = nn.Sequential(*dropout_before(network, path), network.get_submodule(path))
     counts = (("read from the cache", cache.read), ("computed", cache.computed))
     found = ", ".join(f"of {count:,} images {what}" for what, count in counts if count)
-    return ["the features of the frozen backbone are computed once for all epochs", f"features {found}", *cache.notes]
+    spent = f" in {units.duration(monotonic() - began)}, which is not counted as training time"
+    return [
+        "the features of the frozen backbone are computed once for all epochs",
+        f"features {found}{spent}",
+        *cache.notes,
+    ]
 
 
 def obstacle(setup: Setup) -> str:

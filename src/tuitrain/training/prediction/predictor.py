@@ -25,8 +25,9 @@ from tuitrain.training.data.picture_reader import PictureReader
 from tuitrain.training.device import choose_device, configure_torch
 from tuitrain.training.evaluation.evaluate import batch_size_on, compute_logits
 from tuitrain.training.export.trained import load
+from tuitrain.training.models.placement import move
 from tuitrain.training.prediction.views import Views
-from tuitrain.training.setup import autocast, move
+from tuitrain.training.setup import autocast
 from tuitrain.training.user_code import forget_modules
 
 Decoded = tuple[str, Tensor | str]

@@ -81,7 +81,7 @@ class InterleavedTraining:
 
     def _attempt(self, writer: RunWriter, action: Callable[[], Ending | None], member: Member | None = None) -> bool:
         """Run `action`; return whether it ended the run."""
-        ending = ending_of(writer, action, lambda: "the device")
+        ending = ending_of(writer, action, lambda: member.setup if member else None)
         if ending is None:
             return False
         try:

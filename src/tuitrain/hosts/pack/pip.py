@@ -1,0 +1,65 @@
+"""Run pip: that of this Python environment, or else the one that uv installs."""
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from tuitrain.errors import PackError
+from tuitrain.hosts.launch import ProgressCallback
+from tuitrain.text import plain
+
+
+def pip_command() -> list[str]:
+    """Return the beginning of pip's command line. Raise PackError if this machine has no pip."""
+    if importlib.util.find_spec("pip"):
+        # -P: the current folder may contain a pip.py.
+        return [sys.executable, "-P", "-m", "pip"]
+    if uv := shutil.which("uv"):
+        return [uv, "tool", "run", "--python", sys.executable, "pip"]
+    raise PackError(
+        "Packing needs pip, and neither this Python environment has it nor is uv installed.",
+        f"Install it with: {sys.executable} -m ensurepip",
+    )
+
+
+def run_pip(arguments: Sequence[str], temporary: Path, progress: ProgressCallback) -> None:
+    """Run pip to its end, with `temporary` for its own temporary files. Raise PackError with pip's reason if it
+    fails."""
+    command = [*pip_command(), *arguments, "--disable-pip-version-check", "--no-input", "--progress-bar=off"]
+    try:
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            text=True, encoding="utf-8", errors="replace", env={**os.environ, "TMPDIR": str(temporary)},
+        )  # fmt: skip
+    except OSError as error:
+        raise PackError(f"pip cannot be started: {error.strerror}.") from None
+    lines: list[str] = []
+    with process:
+        try:
+            assert process.stdout is not None
+            for line in process.stdout:
+                lines.append(line.strip())
+                if line.strip().startswith("Downloading "):
+                    progress(f"downloading packages: {plain(lines[-1].removeprefix('Downloading '), 100)}", None)
+        except BaseException:
+            # ctrl+c reaches pip too, but a signal to this process alone does not.
+            process.kill()
+            raise
+    if process.returncode:
+        raise PackError(
+            f"pip cannot get the packages: {reason_of(lines) or f'status {process.returncode}'}.",
+            "Check the network and pip's settings: pip config list",
+        )
+
+
+def reason_of(lines: Sequence[str]) -> str:
+    """Return the reason of a failure in the output of pip, without a full stop."""
+    errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
+    # This line only follows the reason.
+    errors = [line for line in errors if not line.startswith("ResolutionImpossible")]
+    last = (errors or [line for line in lines if line] or [""])[-1]
+    return plain(last.strip().rstrip("."), 200)
