@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from tuitrain.config.schedule import Extension
 from tuitrain.config.schema import Config
+from tuitrain.errors import ConfigError
 from tuitrain.runs.control import Inbox
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.process import available_cores
@@ -112,11 +113,24 @@ def _prepared(rank: int) -> str:
 
 def _prepare(group: Group, build: Build, config: Config, writer: RunWriter, inbox: Inbox) -> Setup:
     setup = build(config, writer, inbox)
+    check_norms(setup)
     setup.group = group
     if group.rank:
         # The networks are equal; what is drawn from here on differs.
         seed_generators(rank_seed(config.training.seed, group.rank))
     return setup
+
+
+def check_norms(setup: Setup) -> None:
+    """Raise ConfigError if the batch normalization of all ranks would not reach a part of the network: what the
+    backward pass computes again, in threads of autograd, and compiled code."""
+    for name in ("checkpointing", "compile"):
+        if getattr(setup.config.training, name) and setup.has_batch_norm:
+            raise ConfigError(
+                f"training.{name} = true does not work with batch normalization on several devices.",
+                f"Set training.{name} to false, or training.devices to none.",
+                key=f"training.{name}",
+            )
 
 
 def config_of_rank(config: Config, device: str, ranks: int) -> Config:
