@@ -11,7 +11,7 @@ from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.queue import QueueFolder
 from tuitrain.runs.waiting import in_queue
 
-# The exit status of a process that left its run to others: the run or a slot has an owner, or the run waits no more.
+# The exit status of a process that did not start its run: another process owns it or a slot, or it does not wait.
 NOT_STARTED = 75
 
 
@@ -38,7 +38,7 @@ def start_run(folder: RunFolder, slots: Sequence[Slot], threads: int | None = No
 
 
 def start_queue_in_background(runs_dir: Path, devices: str | None, per_device: int, *, keep: bool) -> None:
-    """Work the queue off in a background process; return when it has started. Raise RunError if it ends at once."""
+    """Run the queue in a background process; return when it has started. Raise RunError if it ends at once."""
     folder = QueueFolder(runs_dir)
     folder.create()
     arguments = ["queue", "--runs-dir", str(runs_dir.absolute()), "--per-device", str(per_device)]
