@@ -114,7 +114,7 @@ def batches(config: Config, name: str) -> Batches:
     """Return a function that yields the mini-batches of an epoch."""
     data = dataset(name)
     if name == "stream":
-        return streamed(data, config.data.batch_size)
+        return streamed(data, config.data.images_per_batch)
     labels, normalize = data.train.labels, Normalizer(data.normalization, torch.device("cpu"))
     # The fastest loop holds floats, and so needs no conversion per batch.
     images = normalize(data.train.images)  # type: ignore[attr-defined]

@@ -47,6 +47,8 @@ Some settings depend on others:
 - `training.precision = "fp16"` needs a GPU.
 - `training.checkpointing = true` needs a network of blocks: not mlp, alexnet, vgg or inception_v3. It
   excludes `training.compile`.
+- `data.batch_size = "auto"`, `training.checkpointing` and `training.compile` need a single device, not
+  `training.devices`.
 - `training.compile = true` needs a C++ compiler, and on a GPU the package triton.
 """
 

@@ -51,3 +51,15 @@ def test_contradictions_are_refused(devices: str, device: str, reason: str) -> N
 
 def test_one_device_is_trained_as_before() -> None:
     assert [several_devices(text) for text in (None, "1", "2", "all", "0,1")] == [False, False, True, True, True]
+
+
+@pytest.mark.parametrize(
+    "setting", [("data.batch_size", "auto"), ("training.checkpointing", True), ("training.compile", True)]
+)
+def test_settings_of_a_single_device_are_refused(setting: tuple[str, object]) -> None:
+    key, value = setting
+    values = {"model.name": "resnet18", "training.device": "cpu", key: value}
+    with pytest.raises(ConfigError, match=r"needs a single device, and training.devices = 2\.") as raised:
+        build_config({**values, "training.devices": "2"})
+    assert raised.value.key == key
+    assert build_config({**values, "training.devices": "1"})

@@ -47,7 +47,7 @@ def test_the_table_lists_every_field_of_the_configuration() -> None:
 @pytest.mark.parametrize(
     ("key", "allowed"),
     [
-        ("data.batch_size", "a whole number >= 1"),
+        ("data.batch_size", "a whole number >= 1, or auto"),
         ("data.validation", "a number >= 0 and < 1"),
         ("data.augment", f"a list, each one of {', '.join(get_args(Augmentation))}"),
         ("data.normalize", "true or false"),

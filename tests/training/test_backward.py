@@ -24,7 +24,7 @@ def trained(config: Config, kind: type[AutogradBackward] | type[DirectBackward])
     sizes: list[int] = []
     accumulate, count = config.optimizer.accumulate, setup.batches_per_epoch
     for epoch in range(2):
-        batches = setup.dataset.train.batches(setup.epoch_order(epoch), config.data.batch_size)
+        batches = setup.dataset.train.batches(setup.epoch_order(epoch), config.data.images_per_batch)
         for batch, (images, labels) in enumerate(batches, 1):
             accumulated = min(accumulate, count - (batch - 1) // accumulate * accumulate)
             loss, logits = backward(*setup.inputs_and_labels(images, labels), accumulated)

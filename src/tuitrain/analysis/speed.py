@@ -17,7 +17,9 @@ def images_per_second(run: Follower) -> float | None:
     if first is None:
         return run.state.samples_per_second or None
     seconds = curve["seconds"][-1] - curve["seconds"][first]
-    images = (curve.step[-1] - curve.step[first]) * run.config.data.batch_size * run.config.optimizer.accumulate
+    size = run.config.data.batch_size
+    batch = run.info.batch_size if size == "auto" else size
+    images = (curve.step[-1] - curve.step[first]) * batch * run.config.optimizer.accumulate
     return images / seconds if seconds > 0 else None
 
 

@@ -17,6 +17,8 @@ def stacking_key(config: Config) -> Config | None:
     data, model, optimizer, training = config.data, config.model, config.optimizer, config.training
     stackable_model = model.name == "mlp" and not model.dropout and not model.batch_norm and not model.weights
     stackable_data = data.dataset in DATASETS and not data.augment and data.transform is None
+    # The largest batch that fits may differ.
+    stackable_data = stackable_data and data.batch_size != "auto"
     stackable_optimizer = optimizer.name != "muon" and optimizer.accumulate == 1 and optimizer.decay_norms
     # The stacked loss has no weights, which depend on the seed of each run.
     unweighted = training.class_weights == "none" and training.ema is None and config.finetune == Finetune()

@@ -112,7 +112,7 @@ def check_combinations(config: Config) -> None:
 def _check_checkpointing(config: Config) -> None:
     if config.model.name == "mlp":
         raise ConfigError(
-            "training.checkpointing = true has no effect on mlp, which has no blocks to recompute.",
+            "training.checkpointing = true needs a network of blocks to recompute, and mlp has none.",
             "Set it to false, or choose another network.",
             key="training.checkpointing",
         )
@@ -148,6 +148,17 @@ def _check_fold(config: Config) -> None:
 
 def _check_devices(config: Config) -> None:
     text, device = config.training.devices or "", config.training.device
+    single = {
+        "data.batch_size = auto": config.data.batch_size == "auto",
+        "training.checkpointing = true": config.training.checkpointing,
+        "training.compile = true": config.training.compile,
+    }
+    for setting in (name for name, present in single.items() if present):
+        raise ConfigError(
+            f"{setting} needs a single device, and training.devices = {text}.",
+            "Change one of them.",
+            key=setting.partition(" ")[0],
+        )
     devices = Devices.parse(text)
     if len(set(devices.indices)) < len(devices.indices):
         raise ConfigError(f"training.devices = {text} names a device twice.", "List each device once.", key=DEVICES)

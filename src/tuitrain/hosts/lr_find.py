@@ -35,11 +35,14 @@ def find_learning_rate(
     in `config`. Raise TuitrainError if data, model or optimizer cannot be built."""
     with LogCapture():
         progress("loading torch", None)
+        from tuitrain.training.estimate.automatic import choose_batch_size
         from tuitrain.training.lr_finder.range_test import range_test
         from tuitrain.training.lr_finder.suggestion import smoothed, suggestion
         from tuitrain.training.setup import prepare
 
         setup = prepare(with_what_most_epochs_train(with_absolute_paths(config, runs_dir)), progress)
+        if setup.config.data.batch_size == "auto":
+            choose_batch_size(setup)
         rates, losses, curve = list[float](), list[float](), list[float]()
         for rate, loss in range_test(setup, low, high, steps):
             rates.append(rate)

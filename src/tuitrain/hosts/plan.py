@@ -58,11 +58,14 @@ def make_plan(config: Config, runs_dir: Path, progress: ProgressCallback) -> Pla
             raise ConfigError(preview.problem, key=preview.key)
         progress("estimating the memory", None)
         with _explained():
+            from tuitrain.training.estimate.batch import settings_that_fit, with_batch_size
+
             estimate = _estimator(preview)
+            assert preview.splits is not None
+            config = with_batch_size(config, preview.splits.train, estimate)
+            preview = replace(preview, config=config)
             plan = Plan(estimate(config), preview.steps_per_epoch, config.training.epochs)
             if not plan.need.fits:
-                from tuitrain.training.estimate.batch import settings_that_fit
-
                 return replace(plan, fitting=settings_that_fit(config, estimate))
         return _with_times(plan, preview, progress)
 
@@ -119,7 +122,7 @@ def _setup(preview: Preview, progress: ProgressCallback) -> "Setup":
     before = RunInfo(id="", name="", weights=preview.weights.info if preview.weights else None)
     load = None
     if not _is_present(config):
-        count = min(splits.train, 2 * config.data.batch_size * config.optimizer.accumulate)
+        count = min(splits.train, 2 * config.data.images_per_batch * config.optimizer.accumulate)
         load = random_images(splits.shape, splits.classes, count)
     return prepare(config, progress, load, before, has_checkpoint=True)
 

@@ -168,9 +168,14 @@ def _network(run: Follower) -> list[tuple[str, str]]:
             "optimizer",
             f"{optimizer.name}, learning rate {format_value(optimizer.lr)}, {run.config.schedule.name} schedule",
         ),
-        ("batch size", units.count(run.config.data.batch_size)),
+        ("batch size", _batch_size(run)),
     ]
     return [row for row in rows if row[1]]
+
+
+def _batch_size(run: Follower) -> str:
+    size = run.config.data.batch_size
+    return f"{units.count(run.info.batch_size)} (auto)" if size == "auto" else units.count(size)
 
 
 def in_brief(run: Follower) -> list[Block]:

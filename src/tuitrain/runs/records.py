@@ -129,7 +129,8 @@ class RunInfo(Struct, kw_only=True):
 
     `value_ranges` are the values that become black and white in images with more than 8 bits, by kind of image; None in
     runs of older versions. `white` is the largest value of a pixel, which becomes 1 before the normalization; None in
-    runs of older versions. `weights` is None if training began with random weights.
+    runs of older versions. `batch_size` is the number of images per batch, 0 in runs of older versions. `weights` is
+    None if training began with random weights.
     """
 
     id: str
@@ -153,6 +154,7 @@ class RunInfo(Struct, kw_only=True):
     shape: tuple[int, int, int] = (0, 0, 0)
     classes: list[str] = []
     sizes: dict[str, Count] = {}
+    batch_size: Count = 0
     mean: list[float] = []
     std: list[float] = []
     white: Count | None = None

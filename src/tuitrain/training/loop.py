@@ -153,7 +153,7 @@ class Loop(ControlledLoop):
 
     def _remaining_order(self) -> Tensor:
         """Return the image indices (M,) that the current epoch has left."""
-        return self.setup.epoch_order(self.progress.epoch)[self.progress.batch * self.config.data.batch_size :]
+        return self.setup.epoch_order(self.progress.epoch)[self.progress.batch * self.config.data.images_per_batch :]
 
     def _eager_steps(self, order: Tensor) -> Iterator[Tensor | None]:
         """Train on the images at `order` (M,). Yield each step's gradient norms (L,), or None if no row is due."""
@@ -196,7 +196,7 @@ class Loop(ControlledLoop):
             self._end_step(captured.inputs(indices) if self._measures else None)
             yield captured.norms() if row_due else None
         if self.progress.batch < self.setup.batches_per_epoch:
-            yield from self._eager_steps(order[-(len(order) % self.config.data.batch_size) :])
+            yield from self._eager_steps(order[-(len(order) % self.config.data.images_per_batch) :])
 
     def _begin_step(self) -> bool:
         """Count the next step and set its learning rate; return whether a row is due after the step."""

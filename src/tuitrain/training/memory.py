@@ -10,6 +10,8 @@ from tuitrain.errors import ConfigError
 from tuitrain.text import size
 from tuitrain.training import models
 from tuitrain.training.device import free_memory
+from tuitrain.training.fine_tuning.freeze import freeze_backbone, trains_backbone
+from tuitrain.training.optim.muon import hidden_matrices
 
 # The setting that makes a network smaller; for torchvision's networks, model.name.
 _SIZE_KEYS = {"mlp": "model.hidden", "cnn": "model.channels"}
@@ -29,9 +31,8 @@ def check_network_fits(config: Config, shape: tuple[int, int, int], classes: int
 def check_parameters_fit(config: Config, model: nn.Module, device: torch.device) -> None:
     """Raise the ConfigError of `check_network_fits` for a network that may be on any device."""
     parameters = sum(parameter.numel() for parameter in model.parameters())
-    copied = 4 * parameters * tensors_per_parameter(config.optimizer)
-    trained = copied + 4 * parameters
-    cpu = torch.device("cpu")
+    copied, gradients = kept_bytes(config, model)
+    trained, cpu = copied + gradients, torch.device("cpu")
     needs = [(device, trained), (cpu, copied)] if device.type == "cuda" else [(cpu, trained + copied)]
     for place, needed in needs:
         free = free_memory(place)
@@ -43,3 +44,18 @@ def check_parameters_fit(config: Config, model: nn.Module, device: torch.device)
                 "Choose a smaller network.",
                 key=key,
             )
+
+
+def kept_bytes(config: Config, model: nn.Module) -> tuple[int, int]:
+    """Return the bytes of weights, optimizer state and average, which a checkpoint contains, and those of the
+    gradients, in the epochs that train the most. `model` may be on any device, and is frozen if it never trains."""
+    if not trains_backbone(config):
+        freeze_backbone(model)
+    sizes = {name: parameter.numel() for name, parameter in model.named_parameters() if parameter.requires_grad}
+    weights = sum(parameter.numel() for parameter in model.parameters())
+    state = (tensors_per_parameter(config.optimizer) - 1) * sum(sizes.values())
+    if config.optimizer.name == "muon":
+        # Muon keeps one tensor where AdamW keeps two.
+        state -= sum(sizes[name] for name in hidden_matrices(model))
+    average = weights if config.training.ema else 0
+    return 4 * (weights + state + average), 4 * sum(sizes.values())

@@ -32,6 +32,7 @@ def run_info(setup: Setup) -> RunInfo:
         shape=dataset.shape,
         classes=list(dataset.classes),
         sizes={name: len(split) for name, split in splits.items() if split is not None},
+        batch_size=setup.config.data.images_per_batch,
         mean=list(dataset.mean),
         std=list(dataset.std),
         white=dataset.normalization.white,

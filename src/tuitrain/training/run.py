@@ -49,8 +49,14 @@ def train_run(
     its ending cannot be written.
     """
     writer = writer or RunWriter(folder)
+
+    def build() -> Loop:
+        setup = prepare()
+        _choose_batch_size(setup, writer)
+        return Loop(setup, writer, inbox, epochs, schedule)
+
     try:
-        ending, progressed = run_loop(writer, lambda: Loop(prepare(), writer, inbox, epochs, schedule))
+        ending, progressed = run_loop(writer, build)
         end_run(writer, ending, progressed=progressed)
     finally:
         writer.close()
@@ -81,6 +87,16 @@ def end_run(writer: RunWriter, ending: Ending, *, progressed: bool) -> None:
         record_ending(writer, ending, progressed=progressed)
     except OSError as error:
         raise _unwritable(writer.folder, error, ending) from None
+
+
+def _choose_batch_size(setup: Setup, writer: RunWriter) -> None:
+    """Replace `data.batch_size = auto` by a number, which stays the same for the whole run."""
+    if setup.config.data.batch_size == "auto":
+        from tuitrain.training.estimate.automatic import choose_batch_size
+
+        writer.update(phase="finding the batch size")
+        size = choose_batch_size(setup, writer.folder.info().batch_size)
+        writer.log(f"data.batch_size = auto: {size:,} images per batch")
 
 
 def _unwritable(folder: RunFolder, error: OSError, ending: Ending) -> TrainingError:

@@ -88,7 +88,7 @@ class Setup:
 
     def batches(self, order: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield the training batches of the images at `order` (M,) as `Split.batches`, or this rank's share of each."""
-        train, size = self.dataset.train, self.config.data.batch_size
+        train, size = self.dataset.train, self.config.data.images_per_batch
         return self.group.batches(train, order, size) if self.group else train.batches(order, size)
 
     def unfreeze(self) -> None:
@@ -111,12 +111,12 @@ class Setup:
     @cached_property
     def images_per_epoch(self) -> int:
         """All training images, minus a last batch of one image, which has no variance for batch normalization."""
-        count, size = len(self.dataset.train), self.config.data.batch_size
+        count, size = len(self.dataset.train), self.config.data.images_per_batch
         return count - 1 if count % size == 1 and size > 1 and self.has_batch_norm else count
 
     @cached_property
     def batches_per_epoch(self) -> int:
-        return math.ceil(self.images_per_epoch / self.config.data.batch_size)
+        return math.ceil(self.images_per_epoch / self.config.data.images_per_batch)
 
     @cached_property
     def steps_per_epoch(self) -> int:
@@ -282,7 +282,7 @@ def _with_image_size(config: Config, weights: WeightsInfo | None, before: RunInf
 def _check_batch_norm(setup: Setup) -> None:
     """Raise ConfigError if batch normalization would see a batch of one image, which has no variance."""
     images, size = len(setup.dataset.train), setup.config.data.batch_size
-    if setup.has_batch_norm and min(images, size) < 2:
+    if setup.has_batch_norm and (images if size == "auto" else min(images, size)) < 2:
         raise ConfigError(
             f"data.batch_size = {size} with {images:,} training images: batch normalization needs 2 images per batch.",
             "Set data.batch_size to 2 or more, or choose a model without batch normalization.",

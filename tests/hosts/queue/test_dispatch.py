@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from hosts.queue.queue_runs import InstantRuns, dispatcher, queued
+from tuitrain.errors import RunError
 from tuitrain.hosts.queue import dispatch
 from tuitrain.hosts.queue.slots import create_slots_folder, make_slots, own_slots, slot_owners
 from tuitrain.runs.folder import RunFolder
@@ -153,6 +154,28 @@ def test_a_run_that_joins_as_the_queue_leaves_is_not_forgotten(
     monkeypatch.setattr(QueueFolder, "release", release_late)
     assert queue.run()
     assert runs.names == ["first", "late"]
+
+
+def test_a_disk_that_is_full_for_a_while_does_not_end_the_queue(
+    runs_dir: Path, runs: InstantRuns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatch, "HEARTBEAT", 0.0)
+    update = QueueFolder.update_session
+    written: list[float] = []
+
+    def full(folder: QueueFolder, began: float, devices: tuple[str, ...]) -> None:
+        if written:
+            raise RunError("The queue cannot be written: No space left on device.")
+        written.append(began)
+        update(folder, began, devices)
+
+    monkeypatch.setattr(QueueFolder, "update_session", full)
+    for name in ("one", "two"):
+        queued(runs_dir, name)
+    assert dispatcher(runs_dir)[0].run()
+    assert runs.names == ["one", "two"]
+    with pytest.raises(RunError, match="No space left"):
+        dispatcher(runs_dir)[0].run()
 
 
 def test_stop_ends_a_queue_that_is_kept(runs_dir: Path, runs: InstantRuns) -> None:

@@ -49,12 +49,13 @@ class Training:
         self.folder = folder
         self.inbox: Inbox | None = None
         self.epochs: int | None = None
+        self.commands: list[str] = []
         self.ended: list[State] = []
 
     def __call__(self, step: int, status: str = "queued", epochs: int | None = None, **changes: str) -> State:
         def train(inbox: Inbox, epochs: int | None) -> State:
             self.inbox, self.epochs = inbox, epochs
-            inbox.new()
+            self.commands = [command.name for command in inbox.new()]
             writer = RunWriter(self.folder)
             writer.update(step=step, status=status, now=True, **changes)
             writer.close()
@@ -71,6 +72,7 @@ def test_a_run_is_requeued_and_reads_commands_from_where_it_left(slurm: FakeSlur
     send(run, "lr", 0.5)
     training = Training(run)
     training(70)
+    assert training.commands == ["lr"]
     state = run.state()
     assert shown_status(state) == "queued"
     assert state.waiting is not None
@@ -79,10 +81,9 @@ def test_a_run_is_requeued_and_reads_commands_from_where_it_left(slurm: FakeSlur
     size = run.control_file.stat().st_size
     assert state.slurm == SlurmJob(id="12", node="gpu07", ends=None, since=size, requeued_at=70)
     # The next start of the job.
+    send(run, "pause")
     training(80, epochs=9)
-    assert training.epochs is None
-    assert training.inbox is not None
-    assert training.inbox.new() == []
+    assert (training.epochs, training.commands) == (None, ["pause"])
     assert requeues(slurm) == 2
 
 

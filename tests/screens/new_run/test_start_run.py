@@ -12,10 +12,11 @@ from tuitrain.config import preferences
 from tuitrain.config.preferences import Preferences
 from tuitrain.config.schema import Config
 from tuitrain.config.values import override
+from tuitrain.errors import RunError
 from tuitrain.hosts.background import start_in_background
 from tuitrain.hosts.launch import RunSpec, create_run
 from tuitrain.runs.control import send
-from tuitrain.runs.folder import folders
+from tuitrain.runs.folder import RunFolder, folders
 from tuitrain.runs.waiting import in_queue
 from tuitrain.runs.writer import RunWriter
 from tuitrain.screens.new_run.screen import TICK, NewRunScreen
@@ -102,6 +103,26 @@ async def test_a_process_that_cannot_start_is_reported(tmp_path: Path) -> None:
         assert "Cannot create a run in" in form.said("message")
         await form.press("up")
         assert form.form.check_action("start", ())
+
+
+async def test_a_run_on_several_devices_starts_in_background_processes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[RunSpec] = []
+
+    def start(spec: RunSpec) -> RunFolder:
+        started.append(spec)
+        raise RunError("The test starts nothing.")
+
+    monkeypatch.setattr("tuitrain.hosts.background.start_in_background", start)
+    async with opened(tmp_path) as form:
+        await form.type("training.device", "cpu")
+        await form.type("training.devices", "2")
+        await form.press("ctrl+r")
+        await form.until(lambda: not form.form.line.waiting)
+        assert "The test starts nothing." in form.said("message")
+        assert [spec.config.training.devices for spec in started] == ["2"]
+        assert not form.app.host.busy
 
 
 async def test_start_ends_at_the_run(tmp_path: Path) -> None:

@@ -129,7 +129,7 @@ def test_captured_steps_of_a_stack_are_the_eager_ones(
         form(self, members)
         if self._formed_stack is not before:
             forms.append(len(members))
-            shape = len(members), configs[0].data.batch_size
+            shape = len(members), configs[0].data.images_per_batch
             parts = self._net, self._optimizer, self._batches, self._metrics, shape, configs[0].optimizer.clip_norm
             self._captured = StackedGraphStep(*parts, played_stack)
 

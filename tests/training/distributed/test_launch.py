@@ -7,7 +7,8 @@ from tuitrain.config.schema import Config
 from tuitrain.config.values import override
 from tuitrain.errors import ConfigError
 from tuitrain.training.distributed import launch
-from tuitrain.training.distributed.rank import config_of_rank
+from tuitrain.training.distributed.rank import check_norms, config_of_rank
+from tuitrain.training.setup import prepare
 
 
 @pytest.fixture
@@ -47,6 +48,19 @@ def test_without_a_gpu_several_devices_are_an_error(devices: str) -> None:
     with pytest.raises(ConfigError, match="torch sees no CUDA device") as raised:
         launch.choose_devices(config(f"training.devices={devices}"))
     assert raised.value.key == "training.devices"
+
+
+@pytest.mark.parametrize("setting", ["checkpointing", "compile"])
+def test_what_batch_normalization_would_miss_is_refused(setting: str) -> None:
+    plain, normalized = (
+        prepare(config("training.device=cpu", f"model.batch_norm={norm}"), lambda *_: None) for norm in ("no", "yes")
+    )
+    for setup in (plain, normalized):
+        setup.config = override(setup.config, [f"training.{setting}=true"])
+    check_norms(plain)
+    with pytest.raises(ConfigError, match="does not work with batch normalization on several devices") as raised:
+        check_norms(normalized)
+    assert raised.value.key == f"training.{setting}"
 
 
 def test_processes_on_the_cpu_share_its_cores(monkeypatch: pytest.MonkeyPatch) -> None:

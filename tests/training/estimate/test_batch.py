@@ -46,7 +46,7 @@ def test_nothing_fits_into_no_memory() -> None:
 )
 def test_activations_are_reduced_only_if_small_batches_do_not_suffice(free: int, changes: Values) -> None:
     def estimate(config: Config) -> Need:
-        size = 1000 * config.data.batch_size * (1 if config.training.checkpointing else 10)
+        size = 1000 * config.data.images_per_batch * (1 if config.training.checkpointing else 10)
         size = size // 2 if config.training.precision == "bf16" else size
         return replace(some, free=free, step=replace(some.step, training=size, evaluation=0, checkpoint=0))
 

@@ -7,10 +7,11 @@ import torch.nn.functional as F
 from tuitrain.analysis.memory import StepEstimate
 from tuitrain.config.schema import Config
 from tuitrain.config.values import override
-from tuitrain.training.estimate.fake import GpuAutocast
+from tuitrain.training.estimate.fake import GpuAutocast, meta_model
 from tuitrain.training.estimate.measure import measure_peak
 from tuitrain.training.estimate.random_images import random_images
 from tuitrain.training.estimate.step import estimate_step
+from tuitrain.training.memory import kept_bytes
 from tuitrain.training.setup import prepare
 
 SHAPE, CLASSES = (3, 16, 16), 10
@@ -56,6 +57,26 @@ def test_the_optimizer_keeps_its_tensors_for_each_weight(settings: tuple[str, ..
     # Each weight also has a step number.
     assert found.optimizer == pytest.approx(4 * tensors * found.parameters, abs=200)
     assert found.gradients == found.weights == 4 * found.parameters
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ("optimizer.name=sgd",),
+        ("optimizer.name=adagrad", "training.ema=0.9"),
+        ("optimizer.name=muon", "model.hidden=[64, 32]"),
+        ("model.name=resnet18", "finetune.freeze=backbone"),
+        ("model.name=resnet18", "finetune.freeze_epochs=1"),
+    ],
+)
+def test_the_check_before_a_network_is_built_counts_the_same(settings: tuple[str, ...]) -> None:
+    """The estimate also has the buffers of the network, and the number of the step for each weight."""
+    found, changed = estimate(*settings), config(*settings)
+    network = meta_model(changed, SHAPE, CLASSES)
+    assert network is not None
+    kept, gradients = kept_bytes(changed, network)
+    assert gradients == found.gradients
+    assert kept == pytest.approx(found.weights + found.optimizer + found.average, rel=0.002)
 
 
 def test_muon_keeps_one_tensor_for_hidden_matrices_and_two_for_the_rest() -> None:

@@ -74,7 +74,7 @@ def textbook(
     parameters = list(model.parameters())
     update, result = optimizer(parameters), Textbook()
     for epoch in range(config.training.epochs):
-        batches = torch.split(setup.epoch_order(epoch), config.data.batch_size)
+        batches = torch.split(setup.epoch_order(epoch), config.data.images_per_batch)
         for start in range(0, len(batches), group):
             loss_sum, right, size = 0.0, 0, 0
             group_batches = batches[start : start + group]

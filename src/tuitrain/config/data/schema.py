@@ -23,6 +23,10 @@ Value = Annotated[float, Meta(ge=-1e38, le=1e38)]
 Workers = Annotated[int, Meta(ge=0, le=256)]
 Fraction = Annotated[float, Meta(gt=0, lt=1)]
 Size = Annotated[int, Meta(ge=4, le=1024)]
+BatchSize = Annotated[int, Meta(ge=1)]
+# The limits of an automatic batch size, and of the steps that an epoch then has: larger batches hardly use a GPU
+# better, and train less per epoch.
+MAX_AUTO_BATCH, MIN_STEPS = 1024, 20
 
 
 class Data(Struct, frozen=True, kw_only=True):
@@ -65,7 +69,13 @@ class Data(Struct, frozen=True, kw_only=True):
             description="Choose held-out image-folder images by a hash of their path, or by position as in older runs"
         ),
     ] = "path"
-    batch_size: Annotated[int, Meta(ge=1, description="Images per batch")] = 64
+    batch_size: Annotated[
+        BatchSize | Auto,
+        Meta(
+            description=f"Images per batch; auto: as many as fit into the memory, up to {MAX_AUTO_BATCH} and"
+            f" 1/{MIN_STEPS} of the training images"
+        ),
+    ] = 64
     sampler: Annotated[
         Literal["shuffle", "balanced"],
         Meta(description="Images per epoch; shuffle: each once; balanced: each class equally often, with replacement"),
@@ -152,6 +162,12 @@ class Data(Struct, frozen=True, kw_only=True):
         str | None,
         Meta(description="Function FILE.py:NAME applied to each training batch (N, C, H, W); must keep its shape"),
     ] = None
+
+    @property
+    def images_per_batch(self) -> int:
+        """`batch_size` as a number, which training sets in place of auto before its first step."""
+        assert self.batch_size != "auto"
+        return self.batch_size
 
     @property
     def mixes_labels(self) -> bool:

@@ -61,8 +61,12 @@ class Preview(Struct, frozen=True):
 
     @property
     def steps_per_epoch(self) -> int:
-        """Optimizer steps per epoch; 0 if the size of the training split is unknown."""
+        """Optimizer steps per epoch; 0 if the size of the training split or of a batch is unknown."""
         count, size = self.splits.train if self.splits else 0, self.config.data.batch_size
+        if size == "auto":
+            size = self.need.batch_size if self.need else 0
+        if not size:
+            return 0
         # The training loop drops a last batch of one image, which batch normalization cannot normalize.
         if self.network and self.network.batch_norm and trains_norms(self.config) and size > 1 and count % size == 1:
             count -= 1
@@ -119,7 +123,7 @@ def add_network(preview: Preview) -> Preview:
 def add_need(preview: Preview) -> Preview:
     """Return `preview` with the memory that a run needs, if that can be estimated; loads torch, and its compiler."""
     from tuitrain.training.device import choose_device, free_memory
-    from tuitrain.training.estimate.need import estimate_need
+    from tuitrain.training.estimate.batch import estimator, with_batch_size
     from tuitrain.training.gpus import driver_free_memory
 
     splits, config = preview.splits, preview.config
@@ -130,7 +134,8 @@ def add_need(preview: Preview) -> Preview:
         # A CUDA context would take memory of the GPU as long as the form is open.
         free = driver_free_memory(device.index) if device.type == "cuda" else free_memory(device)
         images = splits.train + splits.validation + splits.test
-        return replace(preview, need=estimate_need(config, splits.shape, splits.classes, images, device, free))
+        estimate = estimator(splits.shape, splits.classes, images, device, free)
+        return replace(preview, need=estimate(with_batch_size(config, splits.train, estimate)))
     return preview
 
 

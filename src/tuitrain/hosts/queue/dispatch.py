@@ -77,9 +77,16 @@ class Dispatcher:
             self.folder.release()
 
     def _update_session(self) -> None:
-        if time.monotonic() - self._heartbeat > HEARTBEAT or not self._heartbeat:
+        first = not self._heartbeat
+        if not first and time.monotonic() - self._heartbeat < HEARTBEAT:
+            return
+        self._heartbeat = time.monotonic()
+        try:
             self.folder.update_session(self._began, tuple(slot.device for slot in self._slots))
-            self._heartbeat = time.monotonic()
+        except RunError:
+            # A disk that is full for a while must not end the queue.
+            if first:
+                raise
 
     def _leave(self) -> bool:
         """Release the queue and return True, or return False if a run has joined it meanwhile."""
@@ -98,12 +105,13 @@ class Dispatcher:
         by_id = {one.folder.id: one for one in entries}
         for id in list(self._running):
             latest = by_id.get(id)
-            if latest is None or latest.status not in ACTIVE or in_queue(latest.state):
-                started = self._running.pop(id)
-                last = started if latest is None else latest
-                self.ended.append(last)
-                reason = f": {plain(last.problem or last.state.reason)}" if last.problem or last.state.reason else ""
-                self._report(f"{plain(last.info.name, 60)} {last.status}{reason}")
+            if latest is None:
+                self._report(f"{plain(self._running.pop(id).info.name, 60)} was deleted")
+            elif latest.status not in ACTIVE or in_queue(latest.state):
+                del self._running[id]
+                self.ended.append(latest)
+                why = latest.problem or latest.state.reason
+                self._report(f"{plain(latest.info.name, 60)} {latest.status}{f': {plain(why)}' if why else ''}")
         owners = set(slot_owners(self._slots).values())
         for one in entries:
             if one.status in ACTIVE and one.state.process in owners:

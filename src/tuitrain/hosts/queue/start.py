@@ -38,9 +38,12 @@ def start_run(folder: RunFolder, slots: Sequence[Slot], threads: int | None = No
 
 
 def start_queue_in_background(runs_dir: Path, devices: str | None, per_device: int, *, keep: bool) -> None:
-    """Run the queue in a background process; return when it has started. Raise RunError if it ends at once."""
+    """Run the queue in a background process; return when it has started. Raise OwnedError if this machine
+    already runs one for this runs folder, and RunError if the process ends at once."""
     folder = QueueFolder(runs_dir)
-    folder.create()
+    # Raise the error that names the other queue here: the background process could only log it.
+    folder.claim()
+    folder.release()
     arguments = ["queue", "--runs-dir", str(runs_dir.absolute()), "--per-device", str(per_device)]
     arguments += ["--devices", devices] if devices else []
     arguments += ["--keep"] if keep else []

@@ -28,7 +28,7 @@ def capture_obstacle(setup: Setup) -> str:
         "data.transform, which may run any code": config.data.transform is not None,
         "a network from a file, which may run any code": is_spec(config.model.name),
         "images read from disk during training": not isinstance(train, MemorySplit),
-        "fewer images than a batch": setup.images_per_epoch < config.data.batch_size,
+        "fewer images than a batch": setup.images_per_epoch < config.data.images_per_batch,
     }
     return next((name for name, present in obstacles.items() if present), "")
 
@@ -44,7 +44,7 @@ class GraphStep:
         assert isinstance(setup.dataset.train, MemorySplit)
         self._setup, self._metrics, self._split = setup, metrics, setup.dataset.train
         self._backward = AutogradBackward(setup)
-        self._batch_size, self._parameters = setup.config.data.batch_size, list(setup.model.parameters())
+        self._batch_size, self._parameters = setup.config.data.images_per_batch, list(setup.model.parameters())
         # The static input buffer of the graph.
         self._indices = torch.arange(self._batch_size, device=setup.device)
         self._optimizer_step, self._side_stream = OptimizerStep(setup.optimizer), SideStream(setup.device)

@@ -20,7 +20,7 @@ _INITIAL_STATE = {"mu_product": 1.0}
 
 def warm_up(setup: Setup) -> None:
     """Take `WARMUP_STEPS` steps on black images and restore the model, the optimizer and the generators."""
-    size = min(setup.config.data.batch_size, setup.images_per_epoch)
+    size = min(setup.config.data.images_per_batch, setup.images_per_epoch)
     train = setup.dataset.train
     if isinstance(train, FeatureSplit):
         images = torch.zeros(size, *train.images.shape[1:], device=setup.device)

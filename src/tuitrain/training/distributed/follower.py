@@ -1,4 +1,4 @@
-"""The ranks above 0, which compute what rank 0 tells them and write nothing."""
+"""The ranks above 0, which compute what rank 0 tells them."""
 
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -15,8 +15,9 @@ from tuitrain.training.distributed.evaluation import evaluate_part
 from tuitrain.training.distributed.group import LEAVING, Group
 from tuitrain.training.distributed.messages import ComputeFeatures, End, Evaluate, Message, SendState, TrainSteps
 from tuitrain.training.distributed.state import state_of_rank
+from tuitrain.training.epochs import log_replaced_images
 from tuitrain.training.fine_tuning.features import compute_features
-from tuitrain.training.fine_tuning.freeze import set_training_mode
+from tuitrain.training.fine_tuning.freeze import is_frozen, set_training_mode
 from tuitrain.training.loop import Loop
 from tuitrain.training.setup import Setup
 
@@ -26,16 +27,13 @@ class Left(Exception):
 
 
 class SilentWriter(RunWriter):
-    """Writes nothing: rank 0 writes the run."""
+    """Writes nothing but the log: rank 0 writes the run."""
 
     def __init__(self, folder: RunFolder) -> None:
         self.folder, self.previous, self.resumed = folder, folder.state(), False
         self.state = self.previous
 
     def row(self, row: Row) -> None:
-        pass
-
-    def log(self, line: str, *, detail: bool = False) -> None:
         pass
 
     def info(self, info: RunInfo) -> None:
@@ -73,6 +71,7 @@ class Follower(Loop):
             self._evaluate(message)
         elif isinstance(message, SendState):
             self.group.gather(state_of_rank(self.setup, self.metrics))
+            log_replaced_images(self.setup.dataset.train, self.writer)
         elif isinstance(message, ComputeFeatures):
             self._unless_left(lambda: compute_features(self.setup, self._check_left))
 
@@ -80,7 +79,8 @@ class Follower(Loop):
         # In place: the steps of the epoch count in it.
         vars(self.progress).update(vars(message.progress))
         if message.begins:
-            self._unfreeze_if_due()
+            if self.setup.frozen and not is_frozen(self.config, self.progress.epoch):
+                self.setup.unfreeze()
             set_training_mode(self.setup.model, self.config, frozen=self.setup.frozen)
             self._steps = self._eager_steps(self._remaining_order())
         for norms in islice(self._steps, message.steps):

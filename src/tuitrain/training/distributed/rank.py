@@ -2,7 +2,6 @@
 
 import os
 import time
-import traceback
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -11,7 +10,7 @@ from msgspec.structs import replace
 
 from tuitrain.config.schedule import Extension
 from tuitrain.config.schema import Config
-from tuitrain.errors import TuitrainError
+from tuitrain.errors import ConfigError
 from tuitrain.runs.control import Inbox
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.process import available_cores
@@ -94,18 +93,13 @@ def follow(group: Group, folder: RunFolder, config: Config, build: Build) -> Out
     writer = SilentWriter(folder)
 
     def train() -> tuple[Status, str]:
-        try:
-            # Rank 0 sends End in place of Prepare if it ends during its preparation.
-            if not isinstance(group.hear(), End):
-                setup = _prepare(group, build, config, writer, Inbox(folder))
-                group.mark(_prepared(group.rank))
-                follower = Follower(setup, group, folder)
-                follower.restore()
-                follower.follow()
-        except Exception as error:
-            if not isinstance(error, TuitrainError):
-                traceback.print_exc()
-            raise
+        # Rank 0 sends End in place of Prepare if it ends during its preparation.
+        if not isinstance(group.hear(), End):
+            setup = _prepare(group, build, config, writer, Inbox(folder))
+            group.mark(_prepared(group.rank))
+            follower = Follower(setup, group, folder)
+            follower.restore()
+            follower.follow()
         return "finished", ""
 
     ending = ending_of(writer, train, lambda: None)
@@ -119,11 +113,24 @@ def _prepared(rank: int) -> str:
 
 def _prepare(group: Group, build: Build, config: Config, writer: RunWriter, inbox: Inbox) -> Setup:
     setup = build(config, writer, inbox)
+    check_norms(setup)
     setup.group = group
     if group.rank:
         # The ranks have built equal networks. From here on, each draws its own random numbers.
         seed_generators(rank_seed(config.training.seed, group.rank))
     return setup
+
+
+def check_norms(setup: Setup) -> None:
+    """Raise ConfigError if the batch normalization of all ranks would not reach a part of the network: what the
+    backward pass computes again, in threads of autograd, and compiled code."""
+    for name in ("checkpointing", "compile"):
+        if getattr(setup.config.training, name) and setup.has_batch_norm:
+            raise ConfigError(
+                f"training.{name} = true does not work with batch normalization on several devices.",
+                f"Set training.{name} to false, or training.devices to none.",
+                key=f"training.{name}",
+            )
 
 
 def config_of_rank(config: Config, device: str, ranks: int) -> Config:

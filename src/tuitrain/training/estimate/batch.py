@@ -1,11 +1,14 @@
 """Find settings with which a run fits into the memory."""
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 import torch
+from msgspec.structs import replace
 
 from tuitrain.analysis.memory import Need
+from tuitrain.config.data.schema import MAX_AUTO_BATCH, MIN_STEPS
 from tuitrain.config.schema import Config
 from tuitrain.config.values import build_config, flatten
 from tuitrain.errors import ConfigError
@@ -20,6 +23,18 @@ Values = dict[str, int | bool | str]
 def estimator(shape: Shape, classes: int, images: int, device: torch.device, free: int | None) -> Estimate:
     """Return a function that estimates the need of a configuration: see `estimate_need`."""
     return lambda config: estimate_need(config, shape, classes, images, device, free)
+
+
+def with_batch_size(config: Config, images: int, estimate: Estimate) -> Config:
+    """Return `config` with a number in place of `data.batch_size = auto`: the largest power of two that fits, at most
+    `MAX_AUTO_BATCH`, and small enough for `MIN_STEPS` steps per epoch on `images` training images; 2 if none fits."""
+    if config.data.batch_size != "auto":
+        return config
+    sizes = [2**power for power in range(1, min(MAX_AUTO_BATCH, max(images // MIN_STEPS, 2)).bit_length())]
+    configs = [replace(config, data=replace(config.data, batch_size=size)) for size in sizes]
+    # False sorts before True: the first that does not fit.
+    too_large = bisect_left(configs, True, key=lambda one: not estimate(one).fits)
+    return configs[max(0, too_large - 1)]
 
 
 def settings_that_fit(config: Config, estimate: Estimate) -> Values:
@@ -40,7 +55,7 @@ def settings_that_fit(config: Config, estimate: Estimate) -> Values:
 
 
 def _smaller_batches(config: Config) -> Iterator[Values]:
-    batch, accumulate = config.data.batch_size, config.optimizer.accumulate
+    batch, accumulate = config.data.images_per_batch, config.optimizer.accumulate
     while batch % 2 == 0 and batch > 2:
         batch, accumulate = batch // 2, accumulate * 2
         yield {"data.batch_size": batch, "optimizer.accumulate": accumulate}

@@ -14,7 +14,7 @@ from tuitrain.training import models
 from tuitrain.training.data.dataset import Dataset
 from tuitrain.training.data.normalize import Normalization, Normalizer
 from tuitrain.training.data.splits import MemorySplit
-from tuitrain.training.fine_tuning.freeze import freeze_backbone, is_frozen
+from tuitrain.training.fine_tuning.freeze import freeze_backbone, trains_backbone
 from tuitrain.training.models.checkpointing import checkpoint_blocks
 from tuitrain.training.models.placement import has_convolution
 from tuitrain.training.optim.build import build_elementwise, build_optimizer
@@ -48,11 +48,6 @@ def meta_model(config: Config, shape: Shape, classes: int) -> nn.Module | None:
         return models.build(config.model, shape, classes)
 
 
-def trains_backbone(config: Config) -> bool:
-    """Return whether all weights train in the last epoch, which takes the most memory."""
-    return not is_frozen(config, config.training.epochs - 1)
-
-
 def fake_setup(config: Config, shape: Shape, classes: int, model: nn.Module | None) -> Setup:
     """Return a setup on the CPU, with one batch of images, of the network `model` on the meta device, or of the user's
     network. Call it within fake tensors, after `prepare_optimizer`."""
@@ -64,7 +59,7 @@ def fake_setup(config: Config, shape: Shape, classes: int, model: nn.Module | No
         freeze_backbone(model)
     if config.training.checkpointing:
         checkpoint_blocks(model, config.model)
-    normalization, batch = Normalization.none(shape[0]), config.data.batch_size
+    normalization, batch = Normalization.none(shape[0]), config.data.images_per_batch
     split = MemorySplit(torch.empty((batch, *shape), dtype=torch.uint8), torch.zeros(batch, dtype=torch.int64))
     names = tuple(map(str, range(classes)))
     return Setup(

@@ -22,7 +22,7 @@ def estimate_need(
     step = estimate_step(config, shape, classes, device)
     return Need(
         step=step,
-        batch_size=config.data.batch_size,
+        batch_size=config.data.images_per_batch,
         images=_images_kept(config.data, shape, images, device, free) + 4 * step.features * images,
         device=str(device),
         free=free,

@@ -66,7 +66,7 @@ def _step(setup: Setup) -> tuple[Callable[[], object], bool]:
             captured = GraphStep(setup, RunningMetrics(STEPS + WARMUP, setup.device))
         except Exception:  # Training then takes eager steps, too.
             return TrainingSteps(setup), False
-        indices = torch.arange(setup.config.data.batch_size, device=setup.device)
+        indices = torch.arange(setup.config.data.images_per_batch, device=setup.device)
         return lambda: captured(indices, setup.config.optimizer.lr), True
     return TrainingSteps(setup), False
 

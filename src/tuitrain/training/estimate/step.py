@@ -54,7 +54,7 @@ def _estimate(setup: Setup, device: torch.device) -> StepEstimate:
         # An evaluation with the averaged weights keeps a copy of the others.
         evaluation=fixed + average + evaluation,
         # Writing a checkpoint copies what it contains, to the main memory.
-        checkpoint=fixed + (0 if device.type == "cuda" else fixed),
+        checkpoint=fixed + (0 if device.type == "cuda" else fixed + gradients),
         features=features,
     )
 
@@ -99,7 +99,7 @@ def _differentiate(backward: Backward, images: Tensor, labels: Tensor, live: Liv
 
 def _batch(setup: Setup, features: int) -> tuple[Tensor, Tensor]:
     """Return the inputs and the labels of a batch; the pixels are freed by then."""
-    split, size = setup.dataset.train, setup.config.data.batch_size
+    split, size = setup.dataset.train, setup.config.data.images_per_batch
     pixels, labels = next(split.batches(torch.arange(size), size))
     return (torch.empty(size, features), labels) if features else (setup.normalize(pixels), labels)
 

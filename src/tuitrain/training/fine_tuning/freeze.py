@@ -13,6 +13,11 @@ def is_frozen(config: Config, epoch: int) -> bool:
     return config.finetune.freeze == "backbone" or epoch < config.finetune.freeze_epochs
 
 
+def trains_backbone(config: Config) -> bool:
+    """Return whether all weights train in the last epoch, which takes the most memory."""
+    return not is_frozen(config, config.training.epochs - 1)
+
+
 def freeze_backbone(model: nn.Module) -> None:
     """Exclude all parameters but those of the classifier from training. Raises ConfigError if there are no others."""
     network = network_in(model)

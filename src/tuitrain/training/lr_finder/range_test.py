@@ -38,5 +38,5 @@ def range_test(setup: Setup, low: float, high: float, steps: int) -> Iterator[tu
 def _batches(setup: Setup) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield inputs and labels of augmented training batches, of epoch after epoch."""
     for epoch in count():
-        for images, labels in setup.dataset.train.batches(setup.epoch_order(epoch), setup.config.data.batch_size):
+        for images, labels in setup.dataset.train.batches(setup.epoch_order(epoch), setup.config.data.images_per_batch):
             yield setup.inputs_and_labels(images, labels)

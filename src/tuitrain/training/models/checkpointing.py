@@ -30,8 +30,8 @@ def checkpoint_blocks(model: nn.Module, config: Model) -> None:
     blocks = list(_blocks(network))
     if not blocks:
         raise ConfigError(
-            f"training.checkpointing = true has no effect on {plain(config.name, 80)}, which has no blocks to"
-            " recompute.",
+            f"training.checkpointing = true needs a network of blocks to recompute, and {plain(config.name, 80)}"
+            " has none.",
             "Set it to false, or choose a network of blocks, such as a resnet.",
             key="training.checkpointing",
         )

@@ -77,7 +77,7 @@ class StackedTraining(InterleavedTraining):
         """Capture the step of a full mini-batch of `count` runs as a CUDA graph."""
         if self._optimizer.capture_obstacle:
             raise RuntimeError(self._optimizer.capture_obstacle)
-        shape, clip = (count, config.data.batch_size), config.optimizer.clip_norm
+        shape, clip = (count, config.data.images_per_batch), config.optimizer.clip_norm
         return StackedGraphStep(self._net, self._optimizer, self._batches, self._metrics, shape, clip)
 
     def _train(self, members: list[Member], end: int) -> None:
@@ -87,7 +87,7 @@ class StackedTraining(InterleavedTraining):
         indices = torch.stack([member.next_indices(end) for member in members])
         for member in members:
             member.start_clock()
-        for chunk in torch.split(indices, config.data.batch_size, 1):
+        for chunk in torch.split(indices, config.data.images_per_batch, 1):
             rows_due = [member.begin_step() for member in members]
             norms = self._step(chunk, config, rows_due[0])
             for member in members:

@@ -61,7 +61,7 @@ class Member(Loop):
         """Return the indices into the shared images of the images up to mini-batch `end` of the epoch."""
         split = self.setup.dataset.train
         assert isinstance(split, SharedSplit)
-        order = self._remaining_order()[: (end - self.progress.batch) * self.config.data.batch_size]
+        order = self._remaining_order()[: (end - self.progress.batch) * self.config.data.images_per_batch]
         return split.rows[to_device(order, split.rows.device)]
 
     def begin_step(self) -> bool:

@@ -155,7 +155,8 @@ def _data_lines(preview: Preview) -> list[tuple[str, str]]:
     prefix = "more than " if sizes.truncated else ""
     counts = {"train": sizes.train, "validation": sizes.validation, "test": sizes.test}
     split = prefix + " · ".join(counts_with_sources(counts, sizes.sources))
-    steps = f"{preview.steps_per_epoch:,} per epoch · {preview.steps:,} in total"
+    if preview.steps_per_epoch:
+        steps = f"{preview.steps_per_epoch:,} per epoch · {preview.steps:,} in total"
     lines = [("images", split), ("steps", steps), ("data", plain(sizes.location))]
     if sizes.per_class:
         lines.append(("classes", _class_sizes(sizes.per_class)))
