@@ -65,7 +65,7 @@ def test_train_queue_creates_a_run_that_waits(
     ("words", "message"),
     [
         (["train", "--priority", "1"], "--priority needs --queue"),
-        (["train", "--queue", "--detach"], "--queue and --detach exclude each other"),
+        (["train", "--queue", "--detach"], "--queue and --detach cannot be combined"),
         (["queue", "list", "--keep"], "takes none of --devices"),
         (["queue", "hold"], "queue hold needs a RUN"),
         (["queue", "priority", "one"], "'one' is not a priority"),
@@ -177,11 +177,11 @@ def test_folds_and_sampled_trials_in_the_queue(tuitrain: Callable[..., int], run
     ("option", "message"),
     [
         ("sweep.method=tpe", "sweep.method = tpe chooses each trial by the results of others"),
-        ("sweep.prune=true", "sweep.prune is for a sweep with workers of its own"),
-        ("sweep.devices=[cuda:0]", "sweep.devices is for a sweep with workers"),
-        ("sweep.parallel=2", "sweep.parallel is for"),
-        ("sweep.stack=2", "sweep.stack is for"),
-        ("sweep.max_minutes=2", "sweep.max_minutes is for"),
+        ("sweep.prune=true", "sweep.prune = true is for the workers of a sweep"),
+        ("sweep.devices=[cuda:0]", r"sweep.devices = \[cuda:0\] is for the workers"),
+        ("sweep.parallel=2", "sweep.parallel = 2 is for"),
+        ("sweep.stack=2", "sweep.stack = 2 is for"),
+        ("sweep.max_minutes=2", "sweep.max_minutes = 2 is for"),
     ],
 )
 def test_sweeps_that_cannot_wait(tuitrain: Callable[..., int], runs_dir: Path, option: str, message: str) -> None:
@@ -220,7 +220,7 @@ def test_a_failing_run_a_second_queue_and_the_result(home: Path) -> None:
     until(lambda: bool(QueueFolder(runs_dir).sessions()))
     second = command(home, "queue", "--devices", "cpu")
     assert (second.returncode, second.stdout) == (2, "")
-    assert f"Process {first.pid} already works the queue of" in second.stderr
+    assert f"Process {first.pid} already runs the queue of" in second.stderr
     until(lambda: not any(folder.state().active for folder in (bad, good)))
     assert first.poll() is None
     assert command(home, "queue", "stop").returncode == 0

@@ -1,4 +1,4 @@
-"""Say in words what a run waits for that no process owns."""
+"""Describe what waiting runs wait for."""
 
 from collections.abc import Sequence
 
@@ -29,7 +29,7 @@ def reason(waiting: Waiting, config: Config, sessions: Sequence[QueueSession]) -
 
 
 def reasons(entries: Sequence[Entry], sessions: Sequence[QueueSession]) -> dict[str, str]:
-    """Return for each run that waits, by id, its place in the queue and why it has not started."""
+    """Return the place in the queue of each run that waits, and why the run has not started, by run id."""
     queued = waiting_runs(entries)
     places = {run.folder.id: number for number, run in enumerate(queued, 1)}
     count = len(queued)

@@ -90,7 +90,7 @@ def add_queue(queue: Parser) -> None:
     queue.add_argument(
         "action", choices=["list", "hold", "release", "cancel", "priority", "stop"], nargs="?",
         help="list the waiting runs; hold, release or cancel RUNs, or change their priority to N; stop the queue;"
-        " without an action, work it off",
+        " without an action, run it",
     )  # fmt: skip
     queue.add_argument("names", nargs="*", metavar="RUN", help="waiting runs; for priority, N comes last")
     queue.add_argument(
@@ -98,7 +98,7 @@ def add_queue(queue: Parser) -> None:
     )
     queue.add_argument("--per-device", type=positive, default=1, metavar="N", help="concurrent runs per device")
     queue.add_argument("--keep", action="store_true", help="wait for further runs when no run waits any more")
-    queue.add_argument("--detach", action="store_true", help="work the queue off in the background")
+    queue.add_argument("--detach", action="store_true", help="run the queue in the background")
 
 
 def add_submit(submit: Parser) -> None:

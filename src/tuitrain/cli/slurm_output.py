@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def update_from_slurm(waiting: Sequence["RunFolder | SweepFolder"]) -> bool:
-    """Update the records of these runs and sweeps; return whether there are any. Say why Slurm does not answer."""
+    """Update the records of these runs and sweeps; return whether there are any. Print why Slurm does not answer."""
     if not waiting:
         return False
     from tuitrain.hosts.slurm.watch import update_waiting

@@ -167,7 +167,7 @@ class Training(Struct, frozen=True, kw_only=True):
     ] = "fp32"
     checkpointing: Annotated[
         bool,
-        Meta(description="Compute activations again in the backward pass instead of keeping them: less memory, slower"),
+        Meta(description="Recompute activations in the backward pass instead of keeping them: less memory, slower"),
     ] = False
     compile: Annotated[
         bool, Meta(description="Compile the network with torch.compile, which takes up to minutes at the start")

@@ -112,14 +112,14 @@ def check_combinations(config: Config) -> None:
 def _check_checkpointing(config: Config) -> None:
     if config.model.name == "mlp":
         raise ConfigError(
-            "training.checkpointing = true needs a network of blocks to compute again, and mlp has none.",
+            "training.checkpointing = true needs a network of blocks to recompute, and mlp has none.",
             "Set it to false, or choose another network.",
             key="training.checkpointing",
         )
     if config.training.compile:
         raise ConfigError(
             "training.checkpointing and training.compile cannot be combined: the compiler chooses itself what to"
-            " compute again.",
+            " recompute.",
             "Set one of them to false.",
             key="training.checkpointing",
         )

@@ -14,13 +14,13 @@ from tuitrain.runs.folder import RunFolder, shown_status
 from tuitrain.runs.records import ACTIVE, State
 from tuitrain.text import plain
 
-# Seconds between two looks at the run.
+# Seconds between two reads of the run's state.
 _INTERVAL = 0.1
 
 
 class FollowingHost(ThreadHost):
-    """A `ThreadHost` for runs on several devices: its thread waits for the run, which trains in processes of its own.
-    A run that moves to the background continues there undisturbed."""
+    """A `ThreadHost` for runs on several devices: its thread waits for the run, which trains in background processes.
+    A run that the user leaves continues in these processes."""
 
     def _run(self, target: Callable[[], State | None]) -> None:
         try:

@@ -128,6 +128,7 @@ def _setup(preview: Preview, progress: ProgressCallback) -> "Setup":
 
 
 def _is_present(config: Config) -> bool:
+    """Return whether the images are on the disk, or built in. Only data sets by name can be missing."""
     data = config.data
     named = data.dataset in DATASETS or data.dataset in PHOTO_DATASETS
     return not named or data.dataset == "digits" or is_on_disk(data)

@@ -72,7 +72,7 @@ def work_as_rank(
 
 
 def end_with(launcher: int) -> None:
-    """End this process as soon as its parent, the launcher, is gone: nobody would end the others if one is lost."""
+    """End this process as soon as its parent, the launcher, is gone, which alone can end the other ranks."""
 
     def watch() -> None:
         while os.getppid() == launcher:

@@ -1,6 +1,6 @@
-"""The queue of a runs folder on disk: `RUNS/.queue/`. The waiting runs themselves say that they wait.
+"""The queue of a runs folder on disk: `RUNS/.queue/`. The `state.json` of each run records whether it waits.
 
-HOST.owner      the process that works the queue off on this machine
+HOST.owner      the process that runs the queue on this machine
 HOST.json       its devices and its heartbeat
 control.json    the user's last command to stop
 log.txt         output of queues in the background
@@ -26,7 +26,7 @@ from tuitrain.text import plain
 
 
 class QueueSession(Struct, frozen=True):
-    """A process that works the queue off on `devices`, one for each run that may train at the same time."""
+    """A process that runs the queue on `devices`: a name for each run that may train at the same time."""
 
     process: Process
     began: float
@@ -65,7 +65,7 @@ class QueueFolder:
             owner = read_owner(self._owner_file)
             who = f"Process {owner.process.pid}" if owner else "Another process"
             raise OwnedError(
-                f"{who} already works the queue of {plain(self.runs_dir)} off on this machine.",
+                f"{who} already runs the queue of {plain(self.runs_dir)} on this machine.",
                 "See: tuitrain queue list. Stop it: tuitrain queue stop",
             ) from None
 
@@ -75,7 +75,7 @@ class QueueFolder:
         release_file(self._owner_file)
 
     def update_session(self, began: float, devices: tuple[str, ...]) -> None:
-        """Tell which devices this process uses, and that it is alive."""
+        """Record the devices of this process, and its heartbeat."""
         self._write(self._session_file, QueueSession(this_process(), began, time.time(), devices))
 
     def sessions(self) -> list[QueueSession]:
@@ -94,7 +94,7 @@ class QueueFolder:
         return QueueControl()
 
     def stop(self) -> None:
-        """Make all queues of the runs folder end. Runs that have started keep training."""
+        """End all queues of the runs folder, on all machines. Runs that have started keep training."""
         self._write(self.control_file, QueueControl(time.time()))
 
     @property
@@ -114,7 +114,7 @@ class QueueFolder:
 
 
 def waiting_runs(entries: Iterable[Entry]) -> list[Entry]:
-    """Return the runs that wait in the queue, in the order in which it starts them, then those that are held."""
+    """Return the runs that wait in the queue, in the order in which the queue starts them, then those on hold."""
     found = [(waiting, entry) for entry in entries if (waiting := in_queue(entry.state)) and entry.status == "queued"]
     found.sort(key=lambda one: (one[0].held, -one[0].priority, one[0].since, one[1].folder.id))
     return [entry for _, entry in found]

@@ -6,29 +6,29 @@ from typing import Any, Literal
 
 from msgspec import structs
 
-from tuitrain.errors import RunError
 from tuitrain.files import replace
 from tuitrain.runs.folder import RunFolder, shown_status
-from tuitrain.runs.owner import claim, release
 from tuitrain.runs.records import State, Waiting
+from tuitrain.runs.waiting import owned, unwritable
 from tuitrain.runs.writer import RunWriter, encode_pretty
 
-# Seconds after a run was killed in which Slurm requeues its job.
+# Seconds in which Slurm may requeue a job after its run was killed.
 LOST = 3600.0
 
 
 def waits_for_slurm(state: State) -> Waiting | None:
-    """Return the record of a run that Slurm has yet to start."""
+    """Return the record of a run that Slurm has yet to start, or None."""
     return state.waiting if state.status == "queued" and state.waiting and state.waiting.by == "slurm" else None
 
 
 def waiting_runs(runs: Iterable[tuple[RunFolder, State]]) -> list[RunFolder]:
-    """Return the runs about which Slurm has to be asked."""
+    """Return the runs that wait for Slurm, and those whose job Slurm may have requeued."""
     return [folder for folder, state in runs if waits_for_slurm(state) or is_lost(state)]
 
 
 def is_lost(state: State) -> bool:
-    """Return whether a job was killed before it could save the run: Slurm may have requeued it."""
+    """Return whether a job was killed less than `LOST` seconds ago, before it could save the run. Slurm may have
+    requeued it."""
     if state.slurm is None or abs(time.time() - state.heartbeat) > LOST:
         return False
     return shown_status(state) == "interrupted"
@@ -54,21 +54,16 @@ def change_waiting(folder: RunFolder, **changes: Any) -> None:
 def change_state(folder: RunFolder, change: Callable[[State], State]) -> None:
     """Replace the state of a run that no process owns. Raise RunError if one does, or if the state cannot be
     written."""
-    claim(folder)
-    try:
+    with owned(folder):
         before = folder.state()
         after = change(before)
         if after != before:
             replace(folder.state_file, encode_pretty(after))
-    except OSError as error:
-        raise RunError(f"The state of {folder.id} cannot be written: {error.strerror}.") from None
-    finally:
-        release(folder)
 
 
 def end_waiting(folder: RunFolder, status: Literal["stopped", "failed"], reason: str) -> State | None:
-    """Record that Slurm will not start the run, and why; return its state. A run that had ended before keeps that end.
-    Return None if the run does not wait."""
+    """Record that Slurm will not start the run, and why; return its state. A run that had ended before it waited gets
+    back the status that it had. Return None if the run does not wait. Raise RunError if its files cannot be written."""
     writer = RunWriter(folder)
     try:
         if writer.waiting is None or writer.waiting.by != "slurm":
@@ -79,13 +74,13 @@ def end_waiting(folder: RunFolder, status: Literal["stopped", "failed"], reason:
             writer.restore_state(reason)
         return writer.state
     except OSError as error:
-        raise RunError(f"The run cannot be written: {error.strerror}.") from None
+        raise unwritable(folder, error) from None
     finally:
         writer.close()
 
 
 def end_lost(folder: RunFolder, reason: str) -> None:
-    """Record why a run failed whose job was killed, unless another process has continued it."""
+    """Record that a run failed because its job was killed, and how, unless another process has continued the run."""
     writer = RunWriter(folder)
     try:
         if is_lost(writer.previous):
@@ -101,4 +96,4 @@ def record_end(writer: RunWriter, status: Literal["stopped", "failed"], reason: 
         writer.log(reason)
         writer.end(status=status, reason=reason, phase="", process=None, ended=writer.now())
     except OSError as error:
-        raise RunError(f"The run cannot be written: {error.strerror}.") from None
+        raise unwritable(writer.folder, error) from None

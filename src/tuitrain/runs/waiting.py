@@ -25,7 +25,7 @@ class NotWaitingError(RunError):
 def wait(folder: RunFolder, waiting: Waiting) -> None:
     """Record what will start the run, in place of any earlier record. Raise RunError if a process owns the run or its
     state cannot be written."""
-    with _owned(folder):
+    with owned(folder):
         state = structs.replace(folder.state(), status="queued", phase="", reason="", process=None, waiting=waiting)
         replace(folder.state_file, encode_pretty(state))
 
@@ -40,7 +40,7 @@ def change(folder: RunFolder, **changes: Any) -> None:
     """Change fields of the record of a run that waits in the queue, such as `held`. Raise RunError if it does not wait,
     or its state cannot be written."""
     try:
-        with _owned(folder):
+        with owned(folder):
             state = folder.state()
             waiting = in_queue(state)
             if waiting is None:
@@ -52,8 +52,8 @@ def change(folder: RunFolder, **changes: Any) -> None:
 
 
 def cancel(folder: RunFolder) -> None:
-    """Take a run out of the queue: it is stopped from then on, or what it was before it waited. Raise RunError if it
-    does not wait in the queue, or its state cannot be written."""
+    """Take a run out of the queue: a new run becomes `stopped`, any other gets back the status that it had before.
+    Raise RunError if the run does not wait in the queue, or its state cannot be written."""
     try:
         with closing(RunWriter(folder)) as writer:
             if writer.waiting is None or writer.waiting.by != "queue":
@@ -66,12 +66,12 @@ def cancel(folder: RunFolder) -> None:
     except OwnedError:
         raise _not_waiting(folder) from None
     except OSError as error:
-        raise _unwritable(folder, error) from None
+        raise unwritable(folder, error) from None
 
 
 def stop(folder: RunFolder) -> None:
-    """Cancel a run that waits in the queue, also if it starts at this moment, and make any other run stop. Raise
-    RunError if that cannot be written."""
+    """Cancel a run that waits in the queue, or send it the stop command if it has started. Raise RunError if neither
+    can be written."""
     if in_queue(folder.state()):
         with suppress(NotWaitingError):
             cancel(folder)
@@ -88,18 +88,18 @@ def check_startable(folder: RunFolder, waiting: Waiting | None) -> None:
 
 
 @contextmanager
-def _owned(folder: RunFolder) -> Iterator[None]:
-    """Own the run while the context lasts. Turn an OSError into a RunError."""
+def owned(folder: RunFolder) -> Iterator[None]:
+    """Own the run while the context lasts. Raise OwnedError if a process owns the run, and RunError for an OSError."""
     claim(folder)
     try:
         yield
     except OSError as error:
-        raise _unwritable(folder, error) from None
+        raise unwritable(folder, error) from None
     finally:
         release(folder)
 
 
-def _unwritable(folder: RunFolder, error: OSError) -> RunError:
+def unwritable(folder: RunFolder, error: OSError) -> RunError:
     return RunError(f"The state of {plain(folder.id)} cannot be written: {error.strerror}.")
 
 

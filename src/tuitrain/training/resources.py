@@ -17,7 +17,7 @@ from tuitrain.training.progress import TrainingProgress
 Batch = TypeVar("Batch")
 # Seconds between the first two rows and between later ones; each pause is twice as long as the one before.
 FIRST_PAUSE, LAST_PAUSE = 1.0, 10.0
-# A row goes without the GPU if the driver has not answered within this many seconds.
+# Seconds to wait for the driver's answer; then a row is written without the GPU.
 PATIENCE = 2.0
 
 
@@ -31,7 +31,7 @@ class ResourceMeter:
         self._pause, self._due = FIRST_PAUSE, monotonic() + FIRST_PAUSE
         # The time waited since the previous row, and the training time at that row.
         self._waited, self._seconds = 0.0, seconds
-        # The reading before the one that the next row waits for, and whether that was asked for.
+        # The last reading before the one that the next row needs, and whether the meter has asked for that one.
         self._before, self._asked = None if self._watch is None else self._watch.latest, False
 
     def timed(self, batches: Iterator[Batch]) -> Iterator[Batch]:

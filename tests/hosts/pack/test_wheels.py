@@ -92,4 +92,4 @@ def test_the_reason_stands_before_the_advice_of_pip() -> None:
 @pytest.mark.usefixtures("fake_pip")
 def test_without_pip_and_uv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    refused(tmp_path, "^Packing needs pip, and neither this Python environment has it nor is uv installed.")
+    refused(tmp_path, "^Packing needs pip or uv: this Python environment has no pip, and uv is not installed.")

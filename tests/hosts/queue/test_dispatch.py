@@ -132,7 +132,7 @@ def test_a_second_queue_names_the_first(runs_dir: Path) -> None:
     folder = QueueFolder(runs_dir)
     folder.claim()
     queue, _ = dispatcher(runs_dir)
-    with pytest.raises(OwnedError, match=f"Process {this_process().pid} already works the queue of"):
+    with pytest.raises(OwnedError, match=f"Process {this_process().pid} already runs the queue of"):
         queue.run()
     folder.release()
     assert queue.run()

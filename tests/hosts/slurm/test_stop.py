@@ -80,8 +80,8 @@ def test_a_run_that_stops_by_itself_is_not_cancelled(slurm: FakeSlurm, running: 
         ("12", "/home/me/important.sh\n", "Slurm job 12 does not train"),
         ("12", "(null)\n", "Slurm job 12 does not train"),
         ("12", "", "Slurm job 12 does not train"),
-        ("--me", "", "'--me' is no Slurm job."),
-        ("12 13", "", "'12 13' is no Slurm job."),
+        ("--me", "", "'--me' is not the id of a Slurm job."),
+        ("12 13", "", "'12 13' is not the id of a Slurm job."),
     ],
 )
 def test_a_folder_from_elsewhere_cannot_cancel_my_jobs(

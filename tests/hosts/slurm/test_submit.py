@@ -134,7 +134,7 @@ def test_options_begin_with_dashes_on_the_command_line(text: str) -> None:
         (["sweep", "-c", "x", "--sbatch=--time=1"], "--sbatch needs --submit"),
         (["submit", "--epochs", "5"], "need --resume RUN"),
         (["submit", "--resume", "x", "--name", "y"], "cannot be combined with --resume"),
-        (["submit", "--set", "training.folds=5"], "training.folds makes several runs"),
+        (["submit", "--set", "training.folds=5"], "training.folds = 5 makes several runs"),
     ],
 )
 def test_options_that_do_not_fit_together(words: list[str], problem: str) -> None:

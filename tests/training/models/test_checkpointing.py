@@ -93,7 +93,7 @@ def test_every_network_of_blocks_is_supported(name: str) -> None:
 def test_a_network_without_blocks_is_refused(name: str) -> None:
     with torch.device("meta"):
         network = models.build(Model(name=name), SHAPE, CLASSES)
-    with pytest.raises(ConfigError, match=f"needs a network of blocks to compute again, and {name} has none") as caught:
+    with pytest.raises(ConfigError, match=f"needs a network of blocks to recompute, and {name} has none") as caught:
         checkpoint_blocks(network, Model(name=name))
     assert caught.value.key == "training.checkpointing"
 

@@ -32,6 +32,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def lines(plan: Plan, config: Config) -> list[tuple[str, str]]:
+    """Return the names and texts of the lines that `tuitrain plan` prints."""
     need, step = plan.need, plan.need.step
     trained = "" if step.trainable == step.parameters else f", {units.count(step.trainable)} of them trained"
     batches = f" x {config.optimizer.accumulate} batches" if config.optimizer.accumulate > 1 else ""
@@ -39,7 +40,7 @@ def lines(plan: Plan, config: Config) -> list[tuple[str, str]]:
     free = "" if need.free is None else f", and {size(need.free)} are free on {need.device}"
     fits = "it fits" if need.fits else "it does not fit"
     found = [
-        ("network", f"{config.model.name} · {units.count(step.parameters)} parameters{trained}"),
+        ("network", f"{plain(config.model.name, 80)} · {units.count(step.parameters)} parameters{trained}"),
         ("step", f"{need.batch_size:,} images{batches} · {operations(step.flops)}"),
         ("memory", parts),
         ("peak", f"{size(step.training)} in training · {size(step.evaluation)} in an evaluation"),
@@ -47,12 +48,8 @@ def lines(plan: Plan, config: Config) -> list[tuple[str, str]]:
     ]
     if times := plan.times:
         epochs = f"{plan.epochs:,} epoch{'s' * (plan.epochs > 1)}"
-        found.append(
-            (
-                "time",
-                f"{_time(times.step)} per step · {_time(times.epoch)} per epoch · {_time(times.run)} for {epochs}",
-            )
-        )
+        per_step, per_epoch = f"{_time(times.step)} per step", f"{_time(times.epoch)} per epoch"
+        found.append(("time", f"{per_step} · {per_epoch} · {_time(times.run)} for {epochs}"))
         found.append(("measured", f"{times.steps} steps on {plain(times.images)}"))
     elif plan.problem:
         found.append(("time", f"unknown: {plain(plan.problem)}"))
@@ -67,6 +64,7 @@ def _time(seconds: float) -> str:
 
 
 def memory_parts(need: Need) -> dict[str, int]:
+    """Return the bytes of each part of the memory, by its name."""
     step = need.step
     return {
         "weights": step.weights,
@@ -81,6 +79,7 @@ def memory_parts(need: Need) -> dict[str, int]:
 
 
 def document(plan: Plan) -> dict[str, Any]:
+    """Return the document that `tuitrain plan --json` prints."""
     need, times = plan.need, plan.times
     return {
         "device": need.device,

@@ -1,4 +1,4 @@
-"""`tuitrain queue`: work off the waiting runs of a runs folder, or list, hold, move and cancel them."""
+"""`tuitrain queue`: train the waiting runs of a runs folder, or list, hold, move and cancel them."""
 
 import argparse
 import signal
@@ -32,9 +32,12 @@ from tuitrain.text import plain
 
 def run(options: argparse.Namespace) -> int:
     if options.action is None:
-        return _work_off(options)
+        return _run_queue(options)
     if options.devices or options.per_device != 1 or options.keep or options.detach:
-        raise ConfigError(f"tuitrain queue {options.action} takes none of --devices, --per-device, --keep, --detach.")
+        raise ConfigError(
+            f"tuitrain queue {options.action} takes none of --devices, --per-device, --keep, --detach.",
+            "They start a queue: tuitrain queue --detach",
+        )
     if options.action == "list":
         return _list(options)
     if options.action == "stop":
@@ -42,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
     return _change(options)
 
 
-def _work_off(options: argparse.Namespace) -> int:
+def _run_queue(options: argparse.Namespace) -> int:
     devices = QueueDevices(options.devices)
     if not options.runs_dir.is_dir():
         reason = f"There is no runs folder {plain(options.runs_dir)}."

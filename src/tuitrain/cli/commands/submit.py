@@ -40,12 +40,12 @@ def _submit_new(options: argparse.Namespace) -> RunFolder:
     given, original = read(options.config) if options.config else (Config(), "")
     config = override(given, options.set)
     check_file(options, config_code(config))
-    if config.training.folds is not None:
-        raise ConfigError("training.folds makes several runs.", "Submit them as a sweep: tuitrain sweep --submit N")
+    if (folds := config.training.folds) is not None:
+        raise ConfigError(
+            f"training.folds = {folds} makes several runs.", "Submit them as a sweep: tuitrain sweep --submit N"
+        )
     command = shlex.join(["tuitrain", *sys.argv[1:]])
-    spec = RunSpec(
-        config=config, runs_dir=options.runs_dir, name=options.name, original=original, command=command
-    )  # fmt: skip
+    spec = RunSpec(config=config, runs_dir=options.runs_dir, name=options.name, original=original, command=command)
     return submit_run(spec, options.sbatch)
 
 

@@ -85,7 +85,7 @@ def _submit(folder: SweepFolder, options: argparse.Namespace, allowed: str) -> i
 
 
 def queue_sweep(folder: SweepFolder, key: str, options: argparse.Namespace) -> int:
-    """Let the runs of a sweep wait in the queue; print its id, in JSON by the name `key`."""
+    """Put the runs of a sweep into the queue; print the sweep's id, in JSON under the name `key`."""
     count = enqueue_sweep(folder, options.priority or 0)
     runs = f"{count:,} run{'s' * (count != 1)}"
     print_message(f"{runs} of the sweep wait in the queue. {describe_queue(options.runs_dir)}")
@@ -98,7 +98,8 @@ def check_not_queued(folder: SweepFolder) -> None:
     if any(outcome.state is not None and in_queue(outcome.state) for outcome in SweepIndex(folder).refresh()):
         id = plain(folder.id)
         raise RunError(
-            f"Runs of the sweep {id} wait in the queue.", f"Work it off: tuitrain queue, or: tuitrain queue cancel {id}"
+            f"Runs of the sweep {id} wait in the queue.",
+            f"Train them: tuitrain queue --detach, or take them out: tuitrain queue cancel {id}",
         )
 
 

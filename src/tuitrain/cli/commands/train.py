@@ -76,11 +76,9 @@ def check_file(options: argparse.Namespace, code: Sequence[Code], trials: Sequen
 def check_queueing(options: argparse.Namespace) -> None:
     """Raise ConfigError if --queue or --priority contradicts another option."""
     if options.priority is not None and not options.queue:
-        raise ConfigError(
-            "--priority needs --queue.", "Of a waiting run, change it with: tuitrain queue priority RUN N"
-        )
+        raise ConfigError("--priority needs --queue.", "For a run that waits already: tuitrain queue priority RUN N")
     if options.queue and options.detach:
-        raise ConfigError("--queue and --detach exclude each other.", "Without a free device, --queue lets a run wait.")
+        raise ConfigError("--queue and --detach cannot be combined.", "With --queue, the run waits for a free device.")
 
 
 def report_queued_run(folder: RunFolder, json: bool) -> int:

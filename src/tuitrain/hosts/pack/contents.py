@@ -113,13 +113,13 @@ def _hub_items(repository: Path, path: Path) -> Iterator[Item]:
 
 
 def _add_own_weights(contents: Contents, path: Path) -> None:
-    """Add a file of weights; for a checkpoint of a run also run.json, which says what images it was trained on."""
+    """Add a file of weights, and for the checkpoint of a run also its run.json, which describes its images."""
     items = [Item.of_file(name := f"weights/{path.name}", path)]
     if run_of(path):
         run = path.resolve().parent.parent
         name = f"weights/{run.name}/checkpoints/{path.name}"
         items = [Item.of_file(name, path), Item.of_file(f"weights/{run.name}/run.json", run / "run.json")]
-    contents.add(f"your weights, {name}", items)
+    contents.add(f"your weights, {plain(name)}", items)
     contents.config = replace(contents.config, model=replace(contents.config.model, weights=name))
 
 
@@ -147,7 +147,8 @@ def copy_command(files: list[str]) -> str:
 
 
 def _arrays(contents: Contents, progress: ProgressCallback) -> list[Item]:
-    """Return the files of a data set of images of one size, after reading them: damaged ones are of no use there."""
+    """Return the files of a data set of images of one size. Read them first, because the server cannot replace damaged
+    ones."""
     name, folder = contents.config.data.dataset, contents.config.data.dir
     progress("loading torch", None)
     from tuitrain.training.data.standard import files_of, read

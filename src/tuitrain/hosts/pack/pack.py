@@ -20,7 +20,7 @@ from tuitrain.hosts.pack.wheels import Wheel, get_wheels
 from tuitrain.hosts.paths import with_absolute_paths
 from tuitrain.text import size
 
-# That of manylinux2014.
+# The minor version of glibc 2 that manylinux2014 needs.
 OLDEST_GLIBC = 17
 
 
@@ -37,7 +37,8 @@ class PackSpec(Struct, frozen=True, kw_only=True):
 
 
 class Packed(Struct, frozen=True):
-    """A bundle of `bytes`; its parts with their sizes, and sentences about what it does not contain."""
+    """A bundle of `bytes`: its `parts` with their sizes in bytes, and `notes`, sentences about what it lacks. `glibc`
+    is the minor version of glibc 2 that it needs."""
 
     path: Path
     bytes: int
@@ -48,7 +49,7 @@ class Packed(Struct, frozen=True):
 
 
 def pack(spec: PackSpec, progress: ProgressCallback) -> Packed:
-    """Write the bundle. The user's code does not run. Raise TuitrainError; then there is no new file."""
+    """Write the bundle, without running the user's code. Raise TuitrainError if that fails; then no new file exists."""
     check_destination(spec.path, force=spec.force)
     pip_command()  # Raises an error before anything is downloaded.
     contents = collect(with_absolute_paths(spec.config, spec.runs_dir), spec.original, progress)
@@ -67,7 +68,7 @@ def pack(spec: PackSpec, progress: ProgressCallback) -> Packed:
 
 
 def _write(spec: PackSpec, contents: Contents, draft: Path, progress: ProgressCallback) -> list[Wheel]:
-    """Write the bundle to `draft`, beside which is room for the wheels."""
+    """Write the bundle to `draft`, and the wheels into folders beside it. Return the wheels, tuitrain's first."""
     folder, temporary = draft.parent / "wheels", draft.parent / "temporary"
     folder.mkdir()
     temporary.mkdir()

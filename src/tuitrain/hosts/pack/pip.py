@@ -21,8 +21,8 @@ def pip_command() -> list[str]:
     if uv := shutil.which("uv"):
         return [uv, "tool", "run", "--python", sys.executable, "pip"]
     raise PackError(
-        "Packing needs pip, and neither this Python environment has it nor is uv installed.",
-        f"Install it with: {sys.executable} -m ensurepip",
+        "Packing needs pip or uv: this Python environment has no pip, and uv is not installed.",
+        f"Install pip with: {plain(sys.executable)} -m ensurepip",
     )
 
 

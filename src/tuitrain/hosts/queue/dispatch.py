@@ -1,4 +1,4 @@
-"""Work off the queue of a runs folder: start each waiting run as soon as a device is free."""
+"""Run the queue of a runs folder: start each waiting run as soon as a device is free."""
 
 import os
 import threading
@@ -24,7 +24,7 @@ from tuitrain.text import plain
 
 # Seconds between two looks at the runs folder, and between two heartbeats.
 POLL, HEARTBEAT = 0.3, 30.0
-# Seconds that a look reads new runs. It checks all waiting runs, but only some of thousands that have ended.
+# Seconds per look to read new runs. A look checks all waiting runs, but only some of thousands that have ended.
 READ = 2.0
 
 
@@ -49,9 +49,9 @@ class Dispatcher:
         self._began, self._heartbeat = time.time(), 0.0
 
     def run(self) -> bool:
-        """Return whether no run waits any more that could start; False if the queue was stopped. Raise OwnedError if
-        another queue works on this runs folder on this machine."""
-        # The numbers of devices are then those of the driver, whose order CUDA otherwise changes.
+        """Train until no run waits that could start, and return True; return False if the queue was stopped. Raise
+        OwnedError if this machine already runs a queue for this runs folder."""
+        # CUDA numbers GPUs in an order of its own, unless told to keep the driver's.
         os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
         create_slots_folder()
         with self._owned():
@@ -89,7 +89,7 @@ class Dispatcher:
                 raise
 
     def _leave(self) -> bool:
-        """Give up the queue; return False to continue, because a run has joined it meanwhile."""
+        """Release the queue and return True, or return False if a run has joined it meanwhile."""
         self.folder.release()
         if not self._startable(self._index.refresh(everything=True)):
             return True
@@ -101,7 +101,7 @@ class Dispatcher:
         return False
 
     def _follow(self, entries: list[Entry]) -> None:
-        """Report the runs in the slots that have ended, and find those that train there."""
+        """Report the runs that have ended in the slots, and find those that train in them."""
         by_id = {one.folder.id: one for one in entries}
         for id in list(self._running):
             latest = by_id.get(id)

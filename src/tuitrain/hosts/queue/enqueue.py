@@ -3,6 +3,7 @@
 import time
 from pathlib import Path
 
+from tuitrain.config.formatting import format_value
 from tuitrain.config.schedule import Extension
 from tuitrain.config.sweeps.sweep import Sweep, SweepOptions
 from tuitrain.config.sweeps.toml import loads
@@ -18,7 +19,7 @@ from tuitrain.runs.sweeps.index import Outcome, SweepIndex
 from tuitrain.runs.waiting import wait
 from tuitrain.text import plain
 
-# Options of a sweep that only its own workers know.
+# Options of a sweep that only its own workers obey.
 WORKER_OPTIONS = ("parallel", "stack", "devices", "max_minutes", "prune")
 
 
@@ -32,7 +33,7 @@ def enqueue(spec: RunSpec, priority: int = 0) -> RunFolder:
 def enqueue_again(
     folder: RunFolder, epochs: int | None = None, schedule: Extension = "stretch", priority: int = 0
 ) -> None:
-    """Let a run that has ended or was interrupted wait in the queue to continue; `epochs` and `schedule` are those of
+    """Put a run that has ended or was interrupted into the queue, to continue it; `epochs` and `schedule` are those of
     `resume_run`. The user has allowed its code. Raise RunError if a process owns the run or it cannot be written."""
     state = folder.state().before_waiting
     record = Waiting(
@@ -52,8 +53,9 @@ def enqueue_new_sweep(runs_dir: Path, text: str, priority: int = 0) -> SweepFold
 
 
 def enqueue_sweep(folder: SweepFolder, priority: int = 0) -> int:
-    """Let all runs of a sweep that have not begun or were interrupted wait in the queue, and return their number. The
-    user has allowed the code of the sweep. Raise TuitrainError if this is not possible."""
+    """Put all runs of a sweep that have not begun or were interrupted into the queue, and return their number. The user
+    has allowed the code of the sweep. Raise ConfigError if the sweep needs workers of its own, and RunError if it has
+    some or if a run cannot be written."""
     check_queueable(folder.sweep())
     if sessions := folder.sessions():
         raise RunError(f"Process {sessions[0].process.pid} trains {plain(folder.id)}.", "Stop the sweep first.")
@@ -71,14 +73,14 @@ def check_queueable(sweep: Sweep) -> None:
     """Raise ConfigError if the queue cannot train the runs of a sweep, each by itself and in any order."""
     if sweep.options.method == "tpe":
         raise ConfigError(
-            "sweep.method = tpe chooses each trial by the results of others, and cannot wait in the queue.",
+            "sweep.method = tpe chooses each trial by the results of others, so its trials cannot wait in the queue.",
             "Use grid or random, or start the sweep without --queue.",
             key="sweep.method",
         )
     for name in WORKER_OPTIONS:
-        if getattr(sweep.options, name) != getattr(SweepOptions(), name):
+        if (value := getattr(sweep.options, name)) != getattr(SweepOptions(), name):
             raise ConfigError(
-                f"sweep.{name} is for a sweep with workers of its own, and has no effect in the queue.",
+                f"sweep.{name} = {format_value(value)} is for the workers of a sweep and has no effect in the queue.",
                 "Leave it out, or start the sweep without --queue.",
                 key=f"sweep.{name}",
             )

@@ -60,7 +60,7 @@ def own_slots(keys: Iterable[str]) -> Iterator[None]:
 
 
 def create_slots_folder() -> None:
-    """Raise RunError if the folder of the slots cannot be created or written."""
+    """Create the folder of the slots' owner files. Raise RunError if it cannot be created or written."""
     folder = _folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -11,7 +11,7 @@ from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.queue import QueueFolder
 from tuitrain.runs.waiting import in_queue
 
-# The exit status of a process that left its run to others: the run or a slot has an owner, or the run waits no more.
+# The exit status of a process that did not start its run: another process owns it or a slot, or it does not wait.
 NOT_STARTED = 75
 
 
@@ -38,10 +38,10 @@ def start_run(folder: RunFolder, slots: Sequence[Slot], threads: int | None = No
 
 
 def start_queue_in_background(runs_dir: Path, devices: str | None, per_device: int, *, keep: bool) -> None:
-    """Work the queue off in a background process; return when it has started. Raise OwnedError if another queue does so
-    on this machine, and RunError if the process ends at once."""
+    """Run the queue in a background process; return when it has started. Raise OwnedError if this machine
+    already runs one for this runs folder, and RunError if the process ends at once."""
     folder = QueueFolder(runs_dir)
-    # Names the other queue without the detour over the log.
+    # Raise the error that names the other queue here: the background process could only log it.
     folder.claim()
     folder.release()
     arguments = ["queue", "--runs-dir", str(runs_dir.absolute()), "--per-device", str(per_device)]

@@ -24,7 +24,7 @@ _TIME = re.compile(r"(?:(\d+)-)?(?:(\d+):)?(\d+):(\d+)")
 
 
 class SlurmError(RunError):
-    """A command of Slurm failed. `refused` is whether Slurm answered, so that nothing has happened."""
+    """A command of Slurm failed. `refused` is False if Slurm did not answer, so that a job may exist all the same."""
 
     refused = True
 
@@ -107,7 +107,7 @@ def my_jobs() -> list[Listed]:
     answer = call("squeue", f"--user={os.getuid()}", "--states=all", "--noheader", form)
     rows = (line.strip().split("|") for line in answer.splitlines())
     return [
-        Listed(row[0], row[1], plain(row[2], 60), *(_known(plain(text, 60)) for text in row[3:]))
+        Listed(row[0], plain(row[1], 60), plain(row[2], 60), *(_known(plain(text, 60)) for text in row[3:]))
         for row in rows
         if len(row) == 6 and JOB_ID.fullmatch(row[0])
     ]

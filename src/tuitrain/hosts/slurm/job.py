@@ -21,7 +21,7 @@ from tuitrain.runs.writer import RunWriter, log_line
 from tuitrain.text import plain
 
 T = TypeVar("T")
-# Seconds to wait for the run: another process may be looking at it, or a killed one on another node has left it.
+# Seconds to wait while another process owns the run: it may only look at it, or it was killed on another node.
 OWNED_SECONDS, RETRY = SILENCE + 30.0, 0.5
 NO_PROGRESS = (
     "Slurm job {} was requeued twice without completing a step. Give it more time, with: tuitrain submit --resume {} "
@@ -125,14 +125,14 @@ def _leave(folder: RunFolder, job: ThisJob, inbox: Inbox) -> State:
     if state.phase == "paused":
         return _end(folder, "stopped", f"Slurm ended job {job.id} while the run was paused.")
     if record.requeued_at is not None and state.step <= record.requeued_at:
-        return _end(folder, "failed", NO_PROGRESS.format(job.id, folder.id))
+        return _end(folder, "failed", NO_PROGRESS.format(job.id, plain(folder.id)))
     reason = f"requeued at step {state.step:,}"
     record = structs.replace(record, requeued_at=state.step)
     waiting = Waiting(by="slurm", since=time.time(), job=job.id, reason=reason, cluster=cluster_of_job())
     retry_owned(lambda: wait_for_slurm(folder, waiting, slurm=record))
     say(f"Slurm job {job.id} is requeued at step {state.step:,}")
     if problem := requeue(job) if ending == "ending" else "":
-        remedy = f"Resume the run with: tuitrain submit --resume {folder.id}"
+        remedy = f"Resume the run with: tuitrain submit --resume {plain(folder.id)}"
         return _end(folder, "failed", f"Slurm job {job.id} ended and was not requeued: {problem} {remedy}")
     return folder.state()
 
@@ -142,8 +142,8 @@ def cluster_of_job() -> str:
 
 
 def ending_of(job: ThisJob) -> Literal["ending", "cancelled", "requeued"]:
-    """Return why Slurm ends this job: the user or an administrator has `cancelled` it; Slurm starts it again, because
-    it is `requeued` already; or it is `ending`, at its time limit or for a job that preempts it."""
+    """Return why Slurm ends this job: `cancelled` by the user or an administrator, `requeued` by Slurm, which starts it
+    again, or `ending` at its time limit or for a job that preempts it."""
     try:
         answer = call("squeue", f"--jobs={job.id}", "--noheader", "--Format=RestartCnt:12,State:20,Reason:40").split()
         restarts, state, reason = int(answer[0]), answer[1], answer[2]
@@ -176,5 +176,5 @@ def _end(folder: RunFolder, status: Literal["stopped", "failed"], reason: str) -
 
 
 def say(line: str) -> None:
-    """Print a line to the log of the run: the output of the job goes there."""
+    """Print a line for the log of the run, to which Slurm appends the output of the job."""
     print(log_line(line), end="", flush=True)  # noqa: T201

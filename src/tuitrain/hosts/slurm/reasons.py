@@ -19,7 +19,7 @@ REASONS = {
     "PartitionInactive": "its partition starts no jobs",
     "PartitionTimeLimit": "its time limit exceeds that of the partition",
     "PartitionNodeLimit": "it asks for more nodes than the partition has",
-    "BadConstraints": "no node can fulfil what it asks for",
+    "BadConstraints": "no node has what it asks for",
     "InvalidAccount": "its account is not valid",
     "InvalidQOS": "its QOS is not valid",
     "JobArrayTaskLimit": "enough tasks of its array run",

@@ -65,18 +65,19 @@ def sbatch_options(folder: Path, output: str, name: str, text: str, extra: tuple
 
 
 def user_options(text: str) -> list[str]:
+    """Return the options of the user's preferences, then those in `text`. Raise ConfigError if either is no list."""
     stored = preferences.load().sbatch
     return [*split_options(stored, "The preference sbatch"), *split_options(text)]
 
 
 def split_options(text: str, name: str = "--sbatch") -> list[str]:
-    """Split options like a shell command. Raise ConfigError if that is not possible; `name` is what contains them."""
+    """Split options like a shell command. Raise ConfigError, which calls the text `name`, if that is not possible."""
+    hint = 'Write them as for sbatch: "--partition=gpu --time=4:00:00".'
     try:
         options = shlex.split(text)
     except ValueError as error:
-        raise ConfigError(f"{name} = {plain(text, 100)!r} is not a list of options: {error}.") from None
+        raise ConfigError(f"{name} = {plain(text, 100)!r} is not a list of options: {error}.", hint) from None
     if options and not options[0].startswith("-"):
-        hint = 'Write them as for sbatch: "--partition=gpu --time=4:00:00".'
         raise ConfigError(f"{name} = {plain(text, 100)!r} is not a list of options.", hint)
     return options
 

@@ -14,7 +14,7 @@ from tuitrain.runs.slurm import end_waiting, waits_for_slurm
 from tuitrain.runs.sweeps.folder import SweepFolder
 from tuitrain.text import plain
 
-# Seconds in which the loop must stop by itself, and between two looks.
+# Seconds in which the training loop must stop by itself, and between two reads of its state.
 STOP_SECONDS, POLL = 60.0, 0.2
 CANCELLED = "Cancelled before Slurm started it."
 
@@ -53,7 +53,7 @@ def cancel_job(folder: Path, job: str, *options: str) -> None:
     if not job:
         return
     if not JOB_ID.fullmatch(job):
-        raise RunError(f"{plain(job, 60)!r} is no Slurm job.")
+        raise RunError(f"{plain(job, 60)!r} is not the id of a Slurm job.")
     try:
         script = command_of(job)
     except SlurmError as error:

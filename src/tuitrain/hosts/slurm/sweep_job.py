@@ -19,7 +19,7 @@ from tuitrain.runs.slurm import change_state
 from tuitrain.runs.sweeps.folder import SweepFolder
 from tuitrain.runs.sweeps.index import Outcome, SweepIndex
 
-# Seconds between two looks for a signal or a command.
+# Seconds between two checks for a signal or a command.
 POLL = 0.2
 
 
@@ -85,7 +85,7 @@ class _Watcher(threading.Thread):
 
 
 def _abandon(outcomes: list[Outcome]) -> None:
-    """Leave the runs of this process to other workers now, not when its heartbeat is old."""
+    """Disown the runs of this process, so that other workers need not wait until its heartbeat is old."""
     for outcome in outcomes:
         if outcome.run and outcome.state and outcome.state.active and outcome.state.process == this_process():
             change_state(outcome.run, lambda state: structs.replace(state, process=None))
@@ -96,7 +96,7 @@ def _requeue(folder: SweepFolder, job: ThisJob, outcomes: list[Outcome]) -> int:
     if ending == "cancelled":
         say(f"Slurm job {job.id} was cancelled")
         return 0
-    # All workers count: while one makes progress, the sweep ends.
+    # The steps of all workers: as long as one makes progress, the sweep will end.
     progress = sum(outcome.state.step for outcome in outcomes if outcome.state)
     record = folder.path / f"slurm-{job.id}.steps"
     if record.exists() and read(record) == str(progress).encode():
@@ -107,5 +107,5 @@ def _requeue(folder: SweepFolder, job: ThisJob, outcomes: list[Outcome]) -> int:
     replace(record, str(progress).encode())
     say(f"Slurm job {job.id} is requeued")
     if problem := requeue(job) if ending == "ending" else "":
-        say(f"it was not: {problem}")
+        say(f"Slurm job {job.id} was not requeued: {problem}")
     return int(bool(problem))

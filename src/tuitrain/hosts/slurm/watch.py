@@ -18,14 +18,15 @@ from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.records import Waiting
 from tuitrain.runs.slurm import change_waiting, end_lost, end_waiting, is_lost, wait_for_slurm, waits_for_slurm
 from tuitrain.runs.sweeps.folder import SweepFolder
+from tuitrain.text import plain
 
-# Seconds between two questions to Slurm, also while nobody has pressed a key for `IDLE_AFTER` seconds.
+# Seconds between two questions to Slurm: usually, and when nobody has pressed a key for `IDLE_AFTER` seconds.
 INTERVAL, IDLE_INTERVAL, IDLE_AFTER = 15.0, 300.0, 600.0
-# Seconds between two looks for runs that wait.
+# Seconds between two searches for runs that wait.
 RUNS_INTERVAL = 1.0
 # Seconds after the end of a job in which this machine may still see an old state of its run, over NFS.
 SETTLED = 60.0
-# How Slurm ends a job that could not save its run.
+# The states of a job that Slurm ended before it could save its run.
 KILLED = ("DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "TIMEOUT")
 # Seconds that a submission may take.
 SUBMISSION = 600.0
@@ -91,8 +92,8 @@ def _update_run(folder: RunFolder, jobs: dict[str, Listed], cluster: str, asked:
             record = Waiting(by="slurm", since=asked, job=job.id, reason=describe(job), cluster=cluster)
             wait_for_slurm(folder, record)
         elif job is not None and job.state in KILLED:
-            # Nobody else can say why the run was interrupted.
-            resume = f"Continue it: tuitrain submit --resume {folder.id}"
+            # The killed process could not record the reason.
+            resume = f"Continue it: tuitrain submit --resume {plain(folder.id)}"
             end_lost(folder, f"Slurm job {job.id} ended: {job.state} {job.reason}. {resume}")
     elif waiting.cluster not in ("", cluster):
         return
@@ -116,7 +117,7 @@ def _end(job: Listed | None) -> float:
 def _record_end(folder: RunFolder, waiting: Waiting, job: Listed | None) -> None:
     """Record that a job ended before it trained the run."""
     how = f"{job.state} {job.reason}" if job else accounted_state(waiting.job)
-    name, resume = f"Slurm job {waiting.job}", f"Submit it again: tuitrain submit --resume {folder.id}"
+    name, resume = f"Slurm job {waiting.job}", f"Submit it again: tuitrain submit --resume {plain(folder.id)}"
     status: Literal["stopped", "failed"] = "stopped" if how.startswith("CANCELLED") else "failed"
     if status == "stopped":
         reason = f"{name} was cancelled before it trained the run."
@@ -129,7 +130,7 @@ def _record_end(folder: RunFolder, waiting: Waiting, job: Listed | None) -> None
 
 
 def _update_sweep(folder: SweepFolder, jobs: list[Listed], cluster: str, asked: float) -> None:
-    """Record why no job of the array has started, or that none will."""
+    """Record why no worker of the array has started, or remove the record if none will start."""
     submission = folder.submission()
     if submission is None or submission.cluster not in ("", cluster):
         return

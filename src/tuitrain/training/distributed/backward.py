@@ -28,12 +28,12 @@ class SharedBackward(AutogradBackward):
         self._calls = 0
 
     def __call__(self, images: Tensor, labels: Tensor, accumulated: int) -> tuple[Tensor, Tensor]:
-        """As `AutogradBackward`, but the returned loss is the part of this rank, which adds up over the ranks to the
-        mean loss of the global batch."""
+        """Return this rank's part of the loss and its logits. The parts add up over the ranks to the mean loss of the
+        global batch. See `AutogradBackward`."""
         norms = SynchronizedNorms(self._group) if self._synchronizes else nullcontext()
         with norms:
             mean, logits = self.forward(images, labels)
-        # The mean of a rank without images is finite, as the one that does not count is an image of the batch.
+        # A rank without images has computed one of the batch, so its mean is finite, and its fraction is 0.
         loss = mean * self._fraction(labels)
         self.backward(loss / accumulated)
         self._calls += 1

@@ -20,7 +20,7 @@ def evaluate_together(setup: Setup, group: Group, split: SplitName, heartbeat: H
     try:
         part = evaluate_part(setup, group, split, heartbeat)
     except BaseException:
-        # The others wait for this.
+        # The other ranks wait in `gather`.
         group.gather(None)
         raise
     parts: list[Part] = [other for other in group.gather(part) if other is not None]

@@ -16,13 +16,13 @@ from tuitrain.training.distributed.sharding import Share, own_rows, shares
 
 # A paused run or a long evaluation lets the other ranks wait. The launcher notices a lost rank, so no limit is needed.
 _TIMEOUT = timedelta(days=365)
-# The mark of rank 0 that a command waits which ends the run in these processes.
+# The mark by which rank 0 announces that a command ends the run in these processes.
 LEAVING = "leaving"
 
 
 class LostRankError(BaseException):
-    """Another rank is gone, or the connection to it. No failure of this rank, so that no handler may record it as one:
-    the launcher knows which rank ended first, and why."""
+    """Another rank, or the connection to it, is gone. A BaseException, because no handler may record it as a failure of
+    this rank: the launcher knows which rank ended first, and why."""
 
 
 class Group:
@@ -33,7 +33,7 @@ class Group:
 
     def __init__(self, rank: int, size: int, store: TCPStore) -> None:
         self.rank, self.size, self._store = rank, size, store
-        # Objects and everything else on the CPU, beside the gradients, which NCCL reduces on the GPUs.
+        # Messages travel between the CPUs, also where NCCL sums the gradients between the GPUs.
         self._control: Any = dist.new_group(backend="gloo", timeout=_TIMEOUT)
 
     def batches(self, split: Split, order: Tensor, size: int) -> Iterator[tuple[Tensor, Tensor]]:
@@ -85,7 +85,7 @@ class Group:
         return parts or []
 
     def mark(self, name: str) -> None:
-        """Leave a mark that `marked` finds on every rank, also while the others compute."""
+        """Set a mark that `marked` finds on every rank, without waiting for the others."""
         with _connected():
             self._store.set(f"tuitrain/{name}", "1")
 

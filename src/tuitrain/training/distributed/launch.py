@@ -17,7 +17,7 @@ from tuitrain.runs.control import Inbox
 from tuitrain.training.distributed.outcome import Outcome, outcome_of_run, read_outcomes
 from tuitrain.training.gpus import choose_gpus, hold_gpu
 
-# Seconds between two looks at the ranks and the commands.
+# Seconds between two checks of the ranks and the commands.
 _INTERVAL = 0.1
 # The file in the exchange folder from which rank 0 reads the commands.
 COMMANDS = "commands.jsonl"
@@ -70,7 +70,7 @@ def _run_agent(command: Sequence[str], ranks: int, logs: Path) -> dict[int, int]
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-    # What it says about signals and failures is in the run's state.
+    # The run's state records signals and failures; torchrun's messages would repeat them.
     logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
     config = LaunchConfig(
         min_nodes=1, max_nodes=1, nproc_per_node=ranks, run_id=uuid.uuid4().hex, rdzv_backend="c10d",

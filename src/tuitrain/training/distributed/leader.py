@@ -27,13 +27,15 @@ class Leader(Loop):
         return self.setup.group
 
     def restore(self) -> None:
-        """As `Loop.restore`. Raises DataError if a rank has other training images."""
+        """Restore the run, and copy the network to the other ranks. Raises DataError if a rank has other training
+        images."""
         super().restore()
         if len(set(self.group.gather(self.setup.dataset.train.fingerprint))) > 1:
             raise DataError(
-                "The devices have different training images.", "Do the images or your function that loads them change?"
+                "The devices have different training images.",
+                "Make sure that the files do not change, and that your code returns the same images on each call.",
             )
-        # The networks of the others may differ, if code of the user builds them at random.
+        # A user's code may have drawn other weights on the other ranks.
         self.group.copy_from_leader(list(self.setup.model.state_dict().values()))
         self.writer.log(f"devices: {self.group.size} share each batch of {self.config.data.batch_size:,} images")
 

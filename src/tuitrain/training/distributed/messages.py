@@ -1,4 +1,4 @@
-"""What rank 0 tells the other ranks to do next."""
+"""The messages by which rank 0 tells the other ranks what to do next."""
 
 from typing import NamedTuple
 
@@ -11,7 +11,8 @@ class Prepare(NamedTuple):
 
 
 class TrainSteps(NamedTuple):
-    """Train `steps` steps from `progress`. `begins` at the start of an epoch, and where training continues in it."""
+    """Train `steps` steps from `progress`. `begins` is True for the first steps of an epoch, or of the rest of an epoch
+    after a resume."""
 
     progress: TrainingProgress
     steps: int

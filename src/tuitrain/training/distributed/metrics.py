@@ -23,7 +23,8 @@ class SharedMetrics(RunningMetrics):
         self._sizes[-1] = share.whole
 
     def start_readback(self, *extra: Tensor) -> tuple[list[int], Readback]:
-        """As in `RunningMetrics`, for the global batches. All ranks must call this at the same step."""
+        """Start to read the metrics of the global batches: see `RunningMetrics`. All ranks must call this at the same
+        step."""
         self._flush()
         self._group.sum_(self._losses[: len(self)])
         self._group.sum_(self._correct)

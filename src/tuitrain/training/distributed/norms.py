@@ -45,7 +45,7 @@ class SynchronizedNorms(TorchFunctionMode):
         momentum: float = 0.1,
         eps: float = 1e-5,
     ) -> Tensor:
-        """As `F.batch_norm`."""
+        """Return this rank's part of what `F.batch_norm` would return for the global batch."""
         if not training:
             return F.batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps)
         counted = input if self._group.share.own else input[:0]

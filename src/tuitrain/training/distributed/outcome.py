@@ -1,4 +1,4 @@
-"""How each rank ended, and from that how the run ended."""
+"""Record how each rank ended, and derive from that how the run ended."""
 
 from collections.abc import Mapping
 from contextlib import suppress

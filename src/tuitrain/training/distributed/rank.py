@@ -30,7 +30,7 @@ from tuitrain.training.setup import Setup, seed_generators
 
 # Prepares what a rank trains, and obeys the commands in the inbox.
 Build = Callable[[Config, RunWriter, Inbox], Setup]
-# Seconds between two looks at the other ranks while they prepare.
+# Seconds between two checks of the other ranks while they prepare.
 _INTERVAL = 0.1
 # The most CPU threads of a rank, and the most processes that load images for it, as for a single process.
 _THREADS, _WORKERS = 4, 8
@@ -93,7 +93,7 @@ def follow(group: Group, folder: RunFolder, config: Config, build: Build) -> Out
     writer = SilentWriter(folder)
 
     def train() -> tuple[Status, str]:
-        # If rank 0 ends during its preparation, it says so in place of this.
+        # Rank 0 sends End in place of Prepare if it ends during its preparation.
         if not isinstance(group.hear(), End):
             setup = _prepare(group, build, config, writer, Inbox(folder))
             group.mark(_prepared(group.rank))
@@ -116,7 +116,7 @@ def _prepare(group: Group, build: Build, config: Config, writer: RunWriter, inbo
     check_norms(setup)
     setup.group = group
     if group.rank:
-        # The networks are equal; what is drawn from here on differs.
+        # The ranks have built equal networks. From here on, each draws its own random numbers.
         seed_generators(rank_seed(config.training.seed, group.rank))
     return setup
 

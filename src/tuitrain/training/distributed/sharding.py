@@ -7,8 +7,8 @@ from torch import Tensor
 
 
 class Share(NamedTuple):
-    """What a rank has of a global batch: `own` of its `whole` images. A rank without images computes one image of the
-    batch that does not count, because it must take part in what the ranks compute together."""
+    """A rank's share of a global batch: `own` of its `whole` images. A rank without images computes one image of the
+    batch that does not count, because all ranks must take part in the sums over the ranks."""
 
     own: int
     whole: int

@@ -1,4 +1,5 @@
-"""What a checkpoint contains of each rank: its random generators, and its part of the metrics since the last row."""
+"""Save and restore the part of a checkpoint that belongs to each rank: its random generators, and its part of the
+metrics since the last row."""
 
 from collections.abc import Sequence
 from hashlib import blake2b
@@ -32,12 +33,12 @@ def window_of_all(ranks: Sequence[checkpoint.State]) -> dict[str, Any]:
 def own_state(setup: Setup, state: checkpoint.State) -> checkpoint.State:
     """Return the part of this rank in a checkpoint. With another number of ranks than before, rank 0 continues with the
     metrics of all, and the others draw random numbers from new seeds."""
-    group = setup.group
-    if group is None or (group.rank == 0 and len(state.get("ranks", ())) != group.size):
-        return state
-    if len(ranks := state.get("ranks", ())) == group.size:
+    group, ranks = setup.group, state.get("ranks", ())
+    if group is not None and len(ranks) == group.size:
         own: checkpoint.State = ranks[group.rank]
         return own
+    if group is None or group.rank == 0:
+        return state
     seed_generators(rank_seed(setup.config.training.seed, group.rank, state["progress"]["step"]))
     window = state["window"]
     nothing = {name: window[name] * 0 for name in ("losses", "correct")}

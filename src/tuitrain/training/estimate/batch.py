@@ -38,11 +38,11 @@ def with_batch_size(config: Config, images: int, estimate: Estimate) -> Config:
 
 
 def settings_that_fit(config: Config, estimate: Estimate) -> Values:
-    """Return the settings that make a run fit that does not; empty if none of those tried do. A step still has the same
-    number of images, in smaller batches; if that does not suffice, activations are computed again, or in bf16."""
+    """Return the settings that make a run fit that does not; empty if none of those tried do. A step keeps its number
+    of images, in smaller batches; if that does not suffice, the run also recomputes activations, or uses bf16."""
 
     def fits(change: Values) -> bool:
-        with suppress(ConfigError):  # The network has no blocks to compute again.
+        with suppress(ConfigError):  # The network has no blocks to recompute.
             return estimate(build_config(flatten(config) | change)).fits
         return False
 

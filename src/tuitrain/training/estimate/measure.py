@@ -14,7 +14,7 @@ from tuitrain.training.setup import Setup
 
 
 class TrainingSteps:
-    """Takes eager steps of a run. The network is of no use afterwards."""
+    """Takes eager steps of a run, which change the weights of its network."""
 
     def __init__(self, setup: Setup) -> None:
         self._setup = setup

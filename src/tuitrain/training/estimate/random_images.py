@@ -1,4 +1,4 @@
-"""Random images in place of a data set that is not there."""
+"""Make random images in place of a data set that is not on the disk."""
 
 import torch
 

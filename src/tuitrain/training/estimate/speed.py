@@ -18,7 +18,7 @@ from tuitrain.training.fine_tuning.freeze import set_training_mode
 from tuitrain.training.metrics import RunningMetrics
 from tuitrain.training.setup import Setup
 
-# Steps to measure after those that load libraries and choose kernels, and seconds after which fewer are enough.
+# Steps to measure, steps before them that load libraries and choose kernels, and seconds after which fewer are enough.
 STEPS, WARMUP, SECONDS = 10, 2, 5.0
 
 
@@ -43,7 +43,7 @@ class Speed(Struct, frozen=True):
 
 
 def measure_speed(setup: Setup) -> Speed:
-    """Measure the steps of a run on its device. The network is of no use afterwards. Raises what training may raise."""
+    """Measure the steps of a run on its device; they change the weights. Raises what training may raise."""
     image = _image_seconds(setup)
     features = computes_features_once(setup)
     if features:

@@ -1,4 +1,4 @@
-"""Activation checkpointing: keep the inputs of a network's blocks only, and compute the rest again when it is needed
+"""Activation checkpointing: keep only the inputs of a network's blocks, and recompute the rest in the backward pass
 (Chen et al. 2016, "Training Deep Nets with Sublinear Memory Cost")."""
 
 from collections.abc import Callable, Iterator, Sequence
@@ -30,7 +30,7 @@ def checkpoint_blocks(model: nn.Module, config: Model) -> None:
     blocks = list(_blocks(network))
     if not blocks:
         raise ConfigError(
-            f"training.checkpointing = true needs a network of blocks to compute again, and {plain(config.name, 80)}"
+            f"training.checkpointing = true needs a network of blocks to recompute, and {plain(config.name, 80)}"
             " has none.",
             "Set it to false, or choose a network of blocks, such as a resnet.",
             key="training.checkpointing",
@@ -72,7 +72,7 @@ def tracking_norms(model: nn.Module) -> list[BatchNorm]:
 
 @contextmanager
 def kept_statistics(norms: Sequence[BatchNorm]) -> Iterator[None]:
-    """Keep the statistics of batch normalization while blocks are computed again: they have seen this batch."""
+    """Keep the statistics of batch normalization while blocks are recomputed: they already include this batch."""
     before = [(norm, norm.momentum, norm.num_batches_tracked) for norm in norms]
     for norm in norms:
         norm.momentum, norm.num_batches_tracked = 0.0, None

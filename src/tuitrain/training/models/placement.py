@@ -13,6 +13,5 @@ def move(model: nn.Module, device: torch.device, *, own: bool) -> nn.Module:
 
 
 def has_convolution(model: nn.Module) -> bool:
-    """Return whether the weights of the model are in channels last: convolutions are faster with it, on the CPU as on
-    GPUs."""
+    """Return whether the model has 2-d convolutions, which are faster in channels last, on the CPU and on GPUs."""
     return any(isinstance(module, nn.Conv2d) for module in model.modules())
