@@ -185,7 +185,8 @@ def test_concurrent_runs_write_each_row_once(home: Path) -> None:
     for folder in folders:
         rows = lines(folder.metrics_file)
         by_kind = {
-            kind: [row for row in rows if row["kind"] == kind] for kind in ("train", "layers", "evaluation", "event")
+            kind: [row for row in rows if row["kind"] == kind]
+            for kind in ("train", "layers", "resources", "evaluation", "event")
         }
         assert sum(map(len, by_kind.values())) == len(rows)
         assert [row["step"] for row in by_kind["train"]] == list(range(1, 100 * STEPS + 1))

@@ -19,7 +19,7 @@ def test_a_state_without_fields_is_that_of_a_new_run() -> None:
 
 def test_a_record_without_fields_knows_nothing() -> None:
     info = msgspec.to_builtins(msgspec.json.decode(b'{"id": "a", "name": "b"}', type=RunInfo))
-    assert [info.pop(name) for name in ("id", "name", "format", "shape")] == ["a", "b", 1, (0, 0, 0)]
+    assert [info.pop(name) for name in ("id", "name", "format", "shape", "devices")] == ["a", "b", 1, (0, 0, 0), 1]
     assert not any(info.values())
 
 
