@@ -122,8 +122,8 @@ def _prepare(group: Group, build: Build, config: Config, writer: RunWriter, inbo
 
 
 def check_norms(setup: Setup) -> None:
-    """Raise ConfigError if the batch normalization of all ranks would not reach a part of the network: what the
-    backward pass computes again, in threads of autograd, and compiled code."""
+    """Raise ConfigError if the network normalizes batches where `SynchronizedNorms` has no effect: in blocks that
+    autograd's threads recompute, and in compiled code."""
     for name in ("checkpointing", "compile"):
         if getattr(setup.config.training, name) and setup.has_batch_norm:
             raise ConfigError(
