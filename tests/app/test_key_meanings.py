@@ -25,7 +25,7 @@ MEANINGS = {
     "M": {"grid"}, "N": {"notes"}, "O": {"robust"}, "P": {"first"}, "Q": {"queue"},
     "F": {"predict"}, "H": {"heat"}, "R": {"rename"}, "S": {"sweeps"}, "T": {"group"}, "V": {"suspects", "dismiss"},
     "U": {"machine", "dismiss"}, "W": {"explain", "dismiss"},
-    "X": {"axis", "turn"}, "Y": {"rerun"},
+    "X": {"axis", "turn"}, "Y": {"rerun"}, "Z": {"fit"},
 }  # fmt: skip
 
 

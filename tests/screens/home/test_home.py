@@ -181,7 +181,7 @@ async def test_a_run_that_ran_out_of_memory_offers_one_that_fits(app: TuitrainAp
     async with app.run_test(size=(160, 30)) as pilot:
         await pilot.pause()
         assert "fit memory" in footer(app)
-        await pilot.press("M")
+        await pilot.press("Z")
         await pilot.pause()
         assert isinstance(app.screen, NewRunScreen)
         assert app.screen.form.fields["data.batch_size"].text == "16"

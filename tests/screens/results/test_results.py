@@ -133,7 +133,7 @@ async def test_a_run_that_ran_out_of_memory_offers_one_that_fits(write_run: Writ
     async with app.run_test(size=(160, 30)) as pilot:
         await pilot.pause()
         assert "fit memory" in footer(app)
-        await pilot.press("M")
+        await pilot.press("Z")
         await pilot.pause()
         assert isinstance(app.screen, NewRunScreen)
         form = app.screen.form
@@ -143,7 +143,7 @@ async def test_a_run_that_ran_out_of_memory_offers_one_that_fits(write_run: Writ
 async def test_other_runs_do_not_offer_one_that_fits(write_run: WriteRun) -> None:
     app = opened(write_run("one"))
     async with app.run_test(size=(160, 30)) as pilot:
-        await pilot.press("M")
+        await pilot.press("Z")
         await pilot.pause()
         assert "fit memory" not in footer(app)
         assert isinstance(app.screen, ResultsScreen)

@@ -53,7 +53,8 @@ def test_without_a_gpu_several_devices_are_an_error(devices: str) -> None:
 @pytest.mark.parametrize("setting", ["checkpointing", "compile"])
 def test_what_batch_normalization_would_miss_is_refused(setting: str) -> None:
     plain, normalized = (
-        prepare(config("training.device=cpu", f"model.batch_norm={norm}"), lambda *_: None) for norm in ("no", "yes")
+        prepare(config("training.device=cpu", "model.name=cnn", f"model.batch_norm={norm}"), lambda *_: None)
+        for norm in ("no", "yes")
     )
     for setup in (plain, normalized):
         setup.config = override(setup.config, [f"training.{setting}=true"])

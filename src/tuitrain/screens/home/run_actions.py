@@ -43,7 +43,7 @@ OWN_RUNS_ONLY = ("resume", "fit", "clone", "rerun", "rename", "tags", "notes", "
 SINGLE_RUN_ONLY = ("rename", "notes", "rerun", "resume", "fit", "predict")
 RUN_BINDINGS: list[BindingType] = [
     Binding("r", "resume", "resume", tooltip="Resume the interrupted, stopped or failed run", id="runs.resume"),
-    Binding("M", "fit", "fit memory", tooltip="Set up a new run that fits into the memory", id="runs.fit"),
+    Binding("Z", "fit", "fit memory", tooltip="Set up a new run that fits into the memory", id="runs.fit"),
     Binding("y", "clone", "clone", tooltip="Set up a new run from these settings", id="runs.clone"),
     Binding("Y", "rerun", tooltip="Run the same settings again", show=False, id="runs.rerun"),
     Binding("R", "rename", tooltip="Rename the run", show=False, id="runs.rename"),

@@ -13,7 +13,7 @@ from tuitrain.widgets.messages import OpenNewRun, OpenPrediction, ResumeRun
 
 RUN_ACTIONS: list[BindingType] = [
     Binding("r", "resume", "resume", tooltip="Resume the run, or extend it by more epochs", id="run.resume"),
-    Binding("M", "fit", "fit memory", tooltip="Set up a new run that fits into the memory", id="run.fit"),
+    Binding("Z", "fit", "fit memory", tooltip="Set up a new run that fits into the memory", id="run.fit"),
     EXPORT,
     Binding("F", "predict", "predict", tooltip="Classify picture files", id="run.predict"),
     Binding("y", "clone", "clone", tooltip="Set up a new run from these settings", id="run.clone"),
