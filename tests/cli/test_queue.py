@@ -242,7 +242,7 @@ def test_the_queue_outlives_its_terminal_and_its_runs_outlive_the_queue(home: Pa
     shown.hang_up()
     (session,) = QueueFolder(home / "runs").sessions()
     again = command(home, "queue", "--devices", "cpu", "--detach")
-    assert again.stderr.startswith(f"tuitrain: Process {session.process.pid} already works the queue of")
+    assert again.stderr.startswith(f"tuitrain: Process {session.process.pid} already runs the queue of")
     until(lambda: folder.state().waiting is None)
     started = folder.state().process
     assert started is not None

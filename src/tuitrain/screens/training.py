@@ -27,13 +27,7 @@ from tuitrain.runs.slurm import waiting_runs
 from tuitrain.runs.waiting import in_queue, stop
 from tuitrain.screens.export import EXPORT, Export, ExportScreen, metrics_export
 from tuitrain.text import plain
-from tuitrain.widgets.charts.run_charts import (
-    ChartPair,
-    GradientCharts,
-    LossAccuracyCharts,
-    ResourceCharts,
-    UnitCharts,
-)
+from tuitrain.widgets.charts.run_charts import ChartPair, GradientCharts, LossAccuracyCharts, ResourceCharts, UnitCharts
 from tuitrain.widgets.forms.extension import choose_extension
 from tuitrain.widgets.messages import AskValue, MoveToBackground, OpenRun, ResumeRun, RunEnded, StopInSlurm
 from tuitrain.widgets.panels import live

@@ -76,7 +76,7 @@ class Follower(Loop):
             self._unless_left(lambda: compute_features(self.setup, self._check_left))
 
     def _train(self, message: TrainSteps) -> None:
-        # In place: the steps of the epoch count in it.
+        # Update the object that the iterator of steps reads, rather than replace it.
         vars(self.progress).update(vars(message.progress))
         if message.begins:
             if self.setup.frozen and not is_frozen(self.config, self.progress.epoch):

@@ -15,8 +15,8 @@ from tuitrain.training.setup import Setup
 
 
 def choose_batch_size(setup: Setup, recorded: int = 0) -> int:
-    """Set the batch size of `setup`, whose configuration says auto, and return it: `recorded`, with which the run was
-    trained before, or else the largest power of two that fits. On a GPU, take real steps to make sure."""
+    """Set the batch size of `setup`, whose configuration says auto, and return it: `recorded`, the size with which the
+    run trained before, or if that is 0 the largest power of two that fits. On a GPU, try it with real steps."""
     _use(setup, recorded or _estimated(setup))
     while not recorded and setup.device.type == "cuda" and not _fits(setup) and setup.config.data.images_per_batch > 2:
         _use(setup, setup.config.data.images_per_batch // 2)
@@ -36,7 +36,7 @@ def _estimated(setup: Setup) -> int:
 
 
 def _fits(setup: Setup) -> bool:
-    """Return whether steps with the present batch size succeed; they leave no trace."""
+    """Return whether steps with the present batch size succeed. They do not change the run."""
     try:
         warm_up(setup)
     except torch.OutOfMemoryError:
