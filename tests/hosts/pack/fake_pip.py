@@ -14,6 +14,9 @@ assert arguments[4] == "pip", arguments
 with (home / "log.jsonl").open("a") as log:
     log.write(json.dumps(arguments[5:]) + "\n")
 index = json.loads((home / "index.json").read_text())
+if "fails" in index:
+    sys.stdout.write(index["fails"])
+    raise SystemExit(1)
 if index.get("waits"):
     (home / "pid").write_text(str(os.getpid()))
     signal.pause()

@@ -1,5 +1,6 @@
 import errno
 import os
+import shutil
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -97,6 +98,32 @@ def test_pip_fails(index: Path, tmp_path: Path) -> None:
     with pytest.raises(PackError):
         packed(tmp_path / "out" / "bundle.tar")
     assert not list((tmp_path / "out").iterdir())
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        "OSError: [Errno 28] No space left on device: '/x'\nERROR: Failed to build one or more wheels",
+        "ERROR: Could not install packages due to an OSError: [Errno 122] Disk quota exceeded\n",
+        "error: failed to write\n  Caused by: No space left on device (os error 28)\nwarning: end\n",
+    ],
+)
+def test_pip_on_a_full_disk(index: Path, tmp_path: Path, output: str) -> None:
+    write_index(index, {"fails": output})
+    with pytest.raises(RunError) as error:
+        packed(tmp_path / "out" / "bundle.tar")
+    assert error.value.message == f"{tmp_path}/out/bundle.tar cannot be written: No space left on device."
+    assert f"several GB, or about 300 MB with --without-torch, in {tmp_path}/out, where " in error.value.hint
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_a_disk_that_is_full_though_pip_does_not_say_so(
+    index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_index(index, {"fails": "ERROR: Failed to build one or more wheels\n"})
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**9, 10**9, 3 * 10**6))
+    with pytest.raises(RunError, match=r"No space left on device. The packages need about 300 MB in .*, where 3"):
+        packed(tmp_path / "bundle.tar", without_torch=True)
 
 
 @pytest.mark.usefixtures("index")

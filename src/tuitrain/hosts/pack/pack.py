@@ -1,7 +1,10 @@
 """Pack a configuration with tuitrain, its dependencies, its data set and its weights."""
 
+import errno
 import re
+import shutil
 import tarfile
+from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
 
@@ -18,7 +21,7 @@ from tuitrain.hosts.pack.requirements import TORCH
 from tuitrain.hosts.pack.target import Target
 from tuitrain.hosts.pack.wheels import Wheel, get_wheels
 from tuitrain.hosts.paths import with_absolute_paths
-from tuitrain.text import size
+from tuitrain.text import plain, size
 
 # The minor version of glibc 2 that manylinux2014 needs.
 OLDEST_GLIBC = 17
@@ -63,8 +66,20 @@ def pack(spec: PackSpec, progress: ProgressCallback) -> Packed:
         replace_by(write, spec.path)
         total = spec.path.stat().st_size
     except OSError as error:
-        raise not_written(spec.path, error) from None
+        reason = not_written(spec.path, error)
+        reason.hint = _space_needed(spec) if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
+        raise reason from None
     return Packed(spec.path, total, spec.target, tuple(contents.packed), tuple(contents.notes), _glibc(wheels))
+
+
+def _space_needed(spec: PackSpec) -> str:
+    """Return a remedy for a full disk. pip unpacks and downloads beside the bundle."""
+    free = ""
+    with suppress(OSError):
+        free = f", where {size(shutil.disk_usage(spec.path.parent).free)} are free"
+    needed = "about 300 MB" if spec.without_torch else "several GB, or about 300 MB with --without-torch,"
+    folder = plain(spec.path.parent.absolute(), 1000)
+    return f"The packages need {needed} in {folder}{free}. Free some space, or choose another disk with -o."
 
 
 def _write(spec: PackSpec, contents: Contents, draft: Path, progress: ProgressCallback) -> list[Wheel]:

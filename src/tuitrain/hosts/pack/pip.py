@@ -1,5 +1,6 @@
 """Run pip: that of this Python environment, or else the one that uv installs."""
 
+import errno
 import importlib.util
 import os
 import shutil
@@ -11,6 +12,10 @@ from pathlib import Path
 from tuitrain.errors import PackError
 from tuitrain.hosts.launch import ProgressCallback
 from tuitrain.text import plain
+
+_FULL = tuple(os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT))
+# Below this number of free bytes, pip fails for reasons that it does not always print.
+_LOW = 2**24
 
 
 def pip_command() -> list[str]:
@@ -28,7 +33,7 @@ def pip_command() -> list[str]:
 
 def run_pip(arguments: Sequence[str], temporary: Path, progress: ProgressCallback) -> None:
     """Run pip to its end, with `temporary` for its own temporary files. Raise PackError with pip's reason if it
-    fails."""
+    fails, and OSError if it has no space left."""
     command = [*pip_command(), *arguments, "--disable-pip-version-check", "--no-input", "--progress-bar=off"]
     try:
         process = subprocess.Popen(
@@ -50,10 +55,19 @@ def run_pip(arguments: Sequence[str], temporary: Path, progress: ProgressCallbac
             process.kill()
             raise
     if process.returncode:
+        if any(text in line for line in lines for text in _FULL) or _is_full(temporary):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         raise PackError(
             f"pip cannot get the packages: {reason_of(lines) or f'status {process.returncode}'}.",
             "Check the network and pip's settings: pip config list",
         )
+
+
+def _is_full(folder: Path) -> bool:
+    try:
+        return shutil.disk_usage(folder).free < _LOW
+    except OSError:
+        return False
 
 
 def reason_of(lines: Sequence[str]) -> str:
