@@ -37,6 +37,14 @@ def test_a_run_that_fits_is_measured(capsys: pytest.CaptureFixture[str], tmp_pat
 
 
 @pytest.mark.usefixtures("restored_torch_settings")
+def test_no_step_has_more_images_than_an_epoch(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    settings = ("model.hidden=[4]", "data.batch_size=1000000000", "optimizer.accumulate=1000000", "data.fraction=0.5")
+    status, found = plan(capsys, tmp_path, *settings)
+    assert (status, found["accumulate"], found["steps_per_epoch"], found["problem"]) == (0, 1, 1, "")
+    assert 0 < found["batch_size"] < 1797  # type: ignore[operator]
+
+
+@pytest.mark.usefixtures("restored_torch_settings")
 def test_images_that_are_not_there_are_random(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     status, found = plan(capsys, tmp_path, "data.dataset=mnist", f"data.dir={tmp_path}", "model.hidden=[16]")
     assert (status, found["measured_images"]) == (0, "random images")

@@ -1,7 +1,8 @@
 """Print results to stdout and messages to stderr."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from tuitrain.analysis import units
@@ -27,7 +28,7 @@ def activities() -> Callable[[str, float | None], None]:
     """Return a function that prints each activity once, also while the output of the run's code is captured."""
     stream, last = sys.stderr, ""
 
-    def progress(what: str, _: float | None) -> None:
+    def show(what: str, _: float | None) -> None:
         nonlocal last
         # Without the counts, which change several times per second.
         activity = plain(what).partition(":")[0]
@@ -35,7 +36,20 @@ def activities() -> Callable[[str, float | None], None]:
             stream.write(f"{activity}\n")
         last = activity
 
-    return progress
+    return show
+
+
+@contextmanager
+def progress() -> Iterator[Callable[[str, float | None], None]]:
+    """Show each activity and how far it is in a bar on a terminal, and otherwise in a line, also while the output of
+    the run's code is captured."""
+    if not sys.stderr.isatty():
+        yield activities()
+        return
+    from tuitrain.cli.progress import RunProgress  # Imports Rich.
+
+    with RunProgress() as bar:
+        yield lambda what, fraction: bar.prepare(plain(what), fraction)
 
 
 def format_scores(state: State) -> list[str]:

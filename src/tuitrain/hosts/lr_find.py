@@ -47,7 +47,7 @@ def find_learning_rate(
         for rate, loss in range_test(setup, low, high, steps):
             rates.append(rate)
             losses.append(loss)
-            progress(f"learning rate {rate:.1e} · loss {loss:.4f}", len(rates) / steps)
+            progress(f"testing learning rates: {rate:.1e} · loss {loss:.4f}", len(rates) / steps)
             curve = smoothed(losses)
             if len(curve) < len(losses):
                 break

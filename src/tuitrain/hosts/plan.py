@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 
 class Times(Struct, frozen=True):
-    """Seconds of a step, an epoch and the run, from `steps` measured steps; `images` says of which images."""
+    """Seconds of a step, an epoch and the run, from `steps` measured steps of one batch; `images` says of which
+    images."""
 
     step: float
     epoch: float
@@ -36,10 +37,12 @@ class Times(Struct, frozen=True):
 
 
 class Plan(Struct, frozen=True):
-    """What a run needs. `times` is None if it does not fit, or if `problem` prevented the measurement. `fitting` are
-    the settings with which a run fits that does not, by key; empty if unknown."""
+    """What a run needs. A step has `accumulate` batches. `times` is None if it does not fit, or if `problem`
+    prevented the measurement. `fitting` are the settings with which a run fits that does not, by key; empty if
+    unknown."""
 
     need: Need
+    accumulate: int
     steps_per_epoch: int
     epochs: int
     times: Times | None = None
@@ -64,7 +67,8 @@ def make_plan(config: Config, runs_dir: Path, progress: ProgressCallback) -> Pla
             assert preview.splits is not None
             config = with_batch_size(config, preview.splits.train, estimate)
             preview = replace(preview, config=config)
-            plan = Plan(estimate(config), preview.steps_per_epoch, config.training.epochs)
+            need, accumulate = estimate(config), config.optimizer.accumulate
+            plan = Plan(need, accumulate, preview.steps_per_epoch, config.training.epochs)
             if not plan.need.fits:
                 return replace(plan, fitting=settings_that_fit(config, estimate))
         return _with_times(plan, preview, progress)
@@ -122,7 +126,7 @@ def _setup(preview: Preview, progress: ProgressCallback) -> "Setup":
     before = RunInfo(id="", name="", weights=preview.weights.info if preview.weights else None)
     load = None
     if not _is_present(config):
-        count = min(splits.train, 2 * config.data.images_per_batch * config.optimizer.accumulate)
+        count = min(splits.train, 2 * config.data.images_per_batch)
         load = random_images(splits.shape, splits.classes, count)
     return prepare(config, progress, load, before, has_checkpoint=True)
 

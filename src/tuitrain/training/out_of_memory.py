@@ -49,14 +49,14 @@ def _amount(pattern: re.Pattern[str], message: str) -> float | None:
 def fitting_settings(setup: Setup) -> dict[str, Any]:
     """Return settings by key with which a run fits that has run out of memory; empty if they are unknown. A step has
     as many images as before. Takes seconds."""
-    from tuitrain.training.estimate.batch import estimator, settings_that_fit
+    from tuitrain.training.estimate.batch import estimator, settings_that_fit, within_epoch
 
     dataset, device = setup.dataset, setup.device
     splits = (dataset.train, dataset.validation, dataset.test)
     images = sum(len(split) for split in splits if split is not None)
     try:
         estimate = estimator(dataset.shape, len(dataset.classes), images, device, _free_without(device))
-        return settings_that_fit(setup.config, estimate)
+        return settings_that_fit(within_epoch(setup.config, len(dataset.train)), estimate)
     except (Exception, SystemExit):  # Without memory, or for a user's network, anything may fail.
         return {}
 

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from tuitrain.analysis.memory import Need
 from tuitrain.config.schema import Config
 from tuitrain.config.values import override
-from tuitrain.training.estimate.batch import Values, estimator, settings_that_fit
+from tuitrain.training.estimate.batch import Values, estimator, settings_that_fit, within_epoch
 
 SHAPE = (3, 32, 32)
 
@@ -53,6 +53,16 @@ def test_activations_are_reduced_only_if_small_batches_do_not_suffice(free: int,
     some = need("model.name=cnn")
     fitting = settings_that_fit(override(Config(), ["model.name=cnn", "data.batch_size=8"]), estimate)
     assert {key: value for key, value in fitting.items() if key.startswith("training")} == changes
+
+
+@pytest.mark.parametrize(
+    ("batch", "accumulate", "expected"),
+    [(10**9, 1, (100, 1)), (10**9, 10**6, (100, 1)), (100, 2, (100, 1)), (30, 10**6, (30, 4)), (30, 4, (30, 4))],
+)
+def test_no_step_has_more_images_than_an_epoch(batch: int, accumulate: int, expected: tuple[int, int]) -> None:
+    config = override(Config(), [f"data.batch_size={batch}", f"optimizer.accumulate={accumulate}"])
+    limited = within_epoch(config, 100)
+    assert (limited.data.batch_size, limited.optimizer.accumulate) == expected
 
 
 def test_an_odd_batch_cannot_be_halved() -> None:

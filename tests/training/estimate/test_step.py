@@ -91,6 +91,11 @@ def test_operations_are_those_of_the_matrix_products_of_forward_and_backward_pas
     assert estimate("model.hidden=[100]", "optimizer.accumulate=3").flops > 3 * 2 * forward
 
 
+def test_an_estimate_does_not_normalize_a_huge_batch_in_portions(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tuitrain.training.data.normalize.chunks", None)
+    assert estimate("data.batch_size=1000000000", "model.hidden=[2]").inputs == 10**9 * (4 * 768 + 8)
+
+
 def test_a_lower_precision_halves_the_activations_and_keeps_the_weights() -> None:
     full, half = estimate("model.name=cnn"), estimate("model.name=cnn", "training.precision=bf16")
     assert half.weights == full.weights

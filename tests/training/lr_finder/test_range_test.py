@@ -1,6 +1,7 @@
 """The learning-rate range test and its suggestion."""
 
 from collections.abc import Callable
+from itertools import islice
 from math import isfinite, log
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 
 from tuitrain.config.schema import Config
 from tuitrain.hosts.lr_find import find_learning_rate
+from tuitrain.training.lr_finder import range_test as module
 from tuitrain.training.lr_finder.range_test import range_test
 from tuitrain.training.lr_finder.suggestion import smoothed, suggestion
 from tuitrain.training.setup import prepare
@@ -25,6 +27,13 @@ def test_the_suggestion_lies_within_the_fall() -> None:
     found = suggestion(rates, losses)
     assert found is not None
     assert rates[45] < found < rates[72]
+
+
+@pytest.mark.usefixtures("restored_torch_settings")
+def test_a_step_accumulates_no_more_batches_than_an_epoch_has(quick: Quick, monkeypatch: pytest.MonkeyPatch) -> None:
+    setup, batches = prepare(quick("optimizer.accumulate=1000000"), quiet), module._batches
+    monkeypatch.setattr(module, "_batches", lambda setup: islice(batches(setup), 2 * setup.batches_per_epoch))
+    assert len(list(range_test(setup, 1e-4, 1e-3, 2))) == 2
 
 
 def test_nothing_is_suggested_if_the_loss_only_rises() -> None:

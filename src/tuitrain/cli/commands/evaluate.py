@@ -6,23 +6,17 @@ import sys
 from tuitrain.analysis import units
 from tuitrain.analysis.confusion import correct_and_total
 from tuitrain.cli.commands.show import evaluation_document
-from tuitrain.cli.output import print_json, print_message
+from tuitrain.cli.output import print_json, print_message, progress
 from tuitrain.hosts.evaluate import evaluate_checkpoint, images_changed
 from tuitrain.runs.catalog.listing import find
-from tuitrain.text import plain
 
 
 def run(options: argparse.Namespace) -> int:
     folder = find(options.runs_dir, options.name)
-    evaluation = evaluate_checkpoint(
-        folder,
-        options.split,
-        options.checkpoint,
-        options.device,
-        lambda what, _: print_message(plain(what)),
-        options.set,
-        trust=options.trust,
-    )
+    with progress() as show:
+        evaluation = evaluate_checkpoint(
+            folder, options.split, options.checkpoint, options.device, show, options.set, trust=options.trust
+        )
     changed = images_changed(folder, evaluation)
     if changed:
         print_message(

@@ -4,10 +4,10 @@ import argparse
 import shlex
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tuitrain.cli.output import activities, print_json, print_message
+from tuitrain.cli.output import print_json, print_message, progress
 from tuitrain.config.schema import Config
 from tuitrain.config.toml import read
 from tuitrain.config.values import override
@@ -27,8 +27,8 @@ def run(options: argparse.Namespace) -> int:
         without_torch=options.without_torch,
         force=options.force,
     )
-    with _interruptible(), _progress() as progress:
-        packed = pack(spec, progress)
+    with _interruptible(), progress() as show:
+        packed = pack(spec, show)
     if options.json:
         print_json(_document(packed))
         return 0
@@ -52,18 +52,6 @@ def _interruptible() -> Iterator[None]:
     finally:
         for number, handler in zip(signals, before, strict=True):
             signal.signal(number, handler)
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[str, float | None], None]]:
-    """Show each package and the size of a download on a terminal, and otherwise a line for each step."""
-    if not sys.stderr.isatty():
-        yield activities()
-        return
-    from tuitrain.cli.progress import RunProgress  # Imports Rich.
-
-    with RunProgress() as bar:
-        yield bar.prepare
 
 
 def _document(packed: Packed) -> dict[str, object]:

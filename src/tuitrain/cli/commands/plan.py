@@ -7,7 +7,7 @@ from typing import Any
 from tuitrain.analysis import units
 from tuitrain.analysis.memory import Need, operations
 from tuitrain.cli.commands.train import check_file
-from tuitrain.cli.output import print_json, print_line, print_message
+from tuitrain.cli.output import print_json, print_line, progress
 from tuitrain.config.formatting import format_value
 from tuitrain.config.schema import Config
 from tuitrain.config.toml import read
@@ -21,7 +21,8 @@ def run(options: argparse.Namespace) -> int:
     read_config, _ = read(options.config) if options.config else (Config(), "")
     config = override(read_config, options.set)
     check_file(options, config_code(config))
-    plan = make_plan(config, options.runs_dir, lambda what, _: print_message(plain(what)))
+    with progress() as show:
+        plan = make_plan(config, options.runs_dir, show)
     if options.json:
         print_json(document(plan))
     else:
@@ -35,7 +36,7 @@ def lines(plan: Plan, config: Config) -> list[tuple[str, str]]:
     """Return the names and texts of the lines that `tuitrain plan` prints."""
     need, step = plan.need, plan.need.step
     trained = "" if step.trainable == step.parameters else f", {units.count(step.trainable)} of them trained"
-    batches = f" x {config.optimizer.accumulate} batches" if config.optimizer.accumulate > 1 else ""
+    batches = f" x {plan.accumulate:,} batches" if plan.accumulate > 1 else ""
     parts = " · ".join(f"{name} {size(amount)}" for name, amount in memory_parts(need).items() if amount)
     free = "" if need.free is None else f", and {size(need.free)} are free on {need.device}"
     fits = "it fits" if need.fits else "it does not fit"
@@ -50,7 +51,7 @@ def lines(plan: Plan, config: Config) -> list[tuple[str, str]]:
         epochs = f"{plan.epochs:,} epoch{'s' * (plan.epochs > 1)}"
         per_step, per_epoch = f"{_time(times.step)} per step", f"{_time(times.epoch)} per epoch"
         found.append(("time", f"{per_step} · {per_epoch} · {_time(times.run)} for {epochs}"))
-        found.append(("measured", f"{times.steps} steps on {plain(times.images)}"))
+        found.append(("measured", f"{times.steps} {'batches' if batches else 'steps'} on {plain(times.images)}"))
     elif plan.problem:
         found.append(("time", f"unknown: {plain(plan.problem)}"))
     elif plan.fitting:
@@ -84,6 +85,7 @@ def document(plan: Plan) -> dict[str, Any]:
     return {
         "device": need.device,
         "batch_size": need.batch_size,
+        "accumulate": plan.accumulate,
         "parameters": need.step.parameters,
         "trainable_parameters": need.step.trainable,
         "flops_per_step": need.step.flops,

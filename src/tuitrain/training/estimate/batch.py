@@ -1,5 +1,6 @@
 """Find settings with which a run fits into the memory."""
 
+import math
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -27,14 +28,26 @@ def estimator(shape: Shape, classes: int, images: int, device: torch.device, fre
 
 def with_batch_size(config: Config, images: int, estimate: Estimate) -> Config:
     """Return `config` with a number in place of `data.batch_size = auto`: the largest power of two that fits, at most
-    `MAX_AUTO_BATCH`, and small enough for `MIN_STEPS` steps per epoch on `images` training images; 2 if none fits."""
+    `MAX_AUTO_BATCH`, and small enough for `MIN_STEPS` steps per epoch on `images` training images; 2 if none fits.
+    Limit the batches as `within_epoch` does."""
     if config.data.batch_size != "auto":
-        return config
+        return within_epoch(config, images)
     sizes = [2**power for power in range(1, min(MAX_AUTO_BATCH, max(images // MIN_STEPS, 2)).bit_length())]
     configs = [replace(config, data=replace(config.data, batch_size=size)) for size in sizes]
     # False sorts before True: the first that does not fit.
     too_large = bisect_left(configs, True, key=lambda one: not estimate(one).fits)
-    return configs[max(0, too_large - 1)]
+    return within_epoch(configs[max(0, too_large - 1)], images)
+
+
+def within_epoch(config: Config, images: int) -> Config:
+    """Return `config`, whose batch size is a number, with the batches that training makes of `images` training images:
+    no batch and no step has more images than an epoch."""
+    size = min(config.data.images_per_batch, max(images, 2))
+    accumulate = min(config.optimizer.accumulate, max(math.ceil(images / size), 1))
+    if (size, accumulate) == (config.data.batch_size, config.optimizer.accumulate):
+        return config
+    data, optimizer = replace(config.data, batch_size=size), replace(config.optimizer, accumulate=accumulate)
+    return replace(config, data=data, optimizer=optimizer)
 
 
 def settings_that_fit(config: Config, estimate: Estimate) -> Values:

@@ -14,18 +14,19 @@ from tuitrain.training.setup import Setup
 
 
 class TrainingSteps:
-    """Takes eager steps of a run, which change the weights of its network."""
+    """Takes eager steps of a run, which change the weights of its network. A step has `accumulate` batches, by default
+    as many as the configuration says."""
 
-    def __init__(self, setup: Setup) -> None:
-        self._setup = setup
+    def __init__(self, setup: Setup, accumulate: int = 0) -> None:
+        self._setup, self._accumulate = setup, accumulate or setup.config.optimizer.accumulate
         set_training_mode(setup.model, setup.config, frozen=setup.frozen)
         self._backward: Backward = build_backward(setup)
         self._batches = _batches(setup)
 
     def __call__(self) -> None:
         setup, config = self._setup, self._setup.config
-        for _ in range(config.optimizer.accumulate):
-            self._backward(*next(self._batches), config.optimizer.accumulate)
+        for _ in range(self._accumulate):
+            self.add_batch()
         if config.optimizer.clip_norm:
             torch.nn.utils.clip_grad_norm_(setup.model.parameters(), config.optimizer.clip_norm)
         if setup.scaler.is_enabled():
@@ -36,6 +37,10 @@ class TrainingSteps:
         self._backward.zero_grad()
         if setup.average:
             setup.average.update(0)
+
+    def add_batch(self) -> None:
+        """Add the gradients of a batch to those of the step."""
+        self._backward(*next(self._batches), self._setup.config.optimizer.accumulate)
 
 
 def _batches(setup: Setup) -> Iterator[tuple[Tensor, Tensor]]:

@@ -18,13 +18,14 @@ from tuitrain.training.fine_tuning.freeze import set_training_mode
 from tuitrain.training.metrics import RunningMetrics
 from tuitrain.training.setup import Setup
 
-# Steps to measure, steps before them that load libraries and choose kernels, and seconds after which fewer are enough.
+# Steps of one batch to measure, steps before them that load libraries and choose kernels, and seconds after which fewer
+# are enough.
 STEPS, WARMUP, SECONDS = 10, 2, 5.0
 
 
 class Speed(Struct, frozen=True):
-    """Seconds of an optimizer step, and of classifying an image. `steps` were measured, in a CUDA graph if `graph`.
-    With `features`, a step trains the classifier on features that are computed once."""
+    """Seconds of an optimizer step, and of classifying an image. `steps` of one batch were measured, in a CUDA graph if
+    `graph`. With `features`, a step trains the classifier on features that are computed once."""
 
     step: float
     image: float
@@ -52,23 +53,26 @@ def measure_speed(setup: Setup) -> Speed:
         setup.dataset = replace(setup.dataset, train=FeatureSplit(values, train))
         setup.transforms, setup.mix = (), None
     step, graph = _step(setup)
-    for _ in range(WARMUP):
-        step()
+    _mean_seconds(step, setup.device, WARMUP)
     seconds, steps = _mean_seconds(step, setup.device)
+    if isinstance(step, TrainingSteps) and (more := setup.config.optimizer.accumulate - 1):
+        # A whole step may have so many batches that it takes hours.
+        step.add_batch()
+        seconds += more * _mean_seconds(step.add_batch, setup.device)[0]
     return Speed(seconds, image, steps, graph, features)
 
 
 def _step(setup: Setup) -> tuple[Callable[[], object], bool]:
-    """Return a function that takes a step, and whether it replays a CUDA graph, as training would."""
+    """Return a function that takes a step of one batch, and whether it replays a CUDA graph, as training would."""
     if setup.device.type == "cuda" and not capture_obstacle(setup):
         set_training_mode(setup.model, setup.config, frozen=setup.frozen)
         try:
             captured = GraphStep(setup, RunningMetrics(STEPS + WARMUP, setup.device))
         except Exception:  # Training then takes eager steps, too.
-            return TrainingSteps(setup), False
+            return TrainingSteps(setup, accumulate=1), False
         indices = torch.arange(setup.config.data.images_per_batch, device=setup.device)
         return lambda: captured(indices, setup.config.optimizer.lr), True
-    return TrainingSteps(setup), False
+    return TrainingSteps(setup, accumulate=1), False
 
 
 def _image_seconds(setup: Setup) -> float:

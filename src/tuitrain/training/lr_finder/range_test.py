@@ -17,7 +17,8 @@ def range_test(setup: Setup, low: float, high: float, steps: int) -> Iterator[tu
     the training loss at it; end early at a loss that is not finite. The network is of no use afterwards."""
     set_training_mode(setup.model, setup.config, frozen=setup.frozen)
     backward, optimizer, scaler = build_backward(setup), setup.optimizer, setup.scaler
-    accumulate, batches = setup.config.optimizer.accumulate, _batches(setup)
+    # No step has more batches than an epoch.
+    accumulate, batches = min(setup.config.optimizer.accumulate, setup.batches_per_epoch), _batches(setup)
     for step in range(steps):
         rate = low * (high / low) ** (step / max(steps - 1, 1))
         for group in optimizer.param_groups:
