@@ -57,7 +57,7 @@ def owned_by(folder: RunFolder, pid: int) -> bool:
 
 def record_failure(folder: RunFolder, reason: str) -> RunError:
     """Mark a run that is still queued as failed, unless it had begun before; return the error to raise. Raise RunError
-    if the run has an owner."""
+    if the run has an owner or cannot be written."""
     writer = RunWriter(folder)
     try:
         if writer.state.status == "queued":
@@ -65,6 +65,8 @@ def record_failure(folder: RunFolder, reason: str) -> RunError:
             writer.end(status="failed", reason=reason, phase="", ended=writer.now())
         elif writer.waiting is not None:
             writer.restore_state(reason)
+    except OSError as error:
+        raise RunError(f"{reason} The run cannot be written: {error.strerror}.") from None
     finally:
         writer.close()
     return RunError(reason)

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct, field, structs
 
 from tuitrain.config.schedule import Extension
-from tuitrain.config.schema import Goal
+from tuitrain.config.schema import MAX_EPOCHS, Goal
 from tuitrain.runs.process import Process
 
 FORMAT = 1
@@ -185,7 +185,7 @@ class Waiting(Struct, frozen=True, kw_only=True):
     cluster: str = ""
     before: Status = "queued"
     before_reason: str = ""
-    epochs: Count | None = None
+    epochs: Annotated[int, Meta(ge=1, le=MAX_EPOCHS)] | None = None
     schedule: Extension = "stretch"
 
 

@@ -1,11 +1,18 @@
 """The devices of the ranks."""
 
+import sys
+from pathlib import Path
+
+import psutil
 import pytest
 import torch
 
 from tuitrain.config.schema import Config
 from tuitrain.config.values import override
 from tuitrain.errors import ConfigError
+from tuitrain.runs.control import Inbox
+from tuitrain.runs.records import RunInfo
+from tuitrain.runs.writer import create
 from tuitrain.training.distributed import launch
 from tuitrain.training.distributed.rank import check_norms, config_of_rank
 from tuitrain.training.setup import prepare
@@ -42,6 +49,24 @@ def test_missing_gpus_are_an_error(gpus: list[int], devices: str) -> None:
     assert not gpus
 
 
+def test_more_processes_than_cores_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(launch, "available_cores", lambda: 8)
+    assert launch.choose_devices(config("training.devices=8", "training.device=cpu")) == ["cpu"] * 8
+    with pytest.raises(ConfigError, match="99 processes on the 8 cores"):
+        launch.choose_devices(config("training.devices=99", "training.device=cpu"))
+
+
+def test_ranks_that_do_not_obey_a_stop_are_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(launch, "PATIENCE", 0.5)
+    folder = create(tmp_path, RunInfo(id="", name="deaf"), Config())
+    inbox = Inbox(folder)
+    inbox.put("stop")
+    deaf = [sys.executable, "-c", "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"]
+    outcome = launch.run_ranks(deaf, ["cpu", "cpu"], inbox)
+    assert (outcome.status, "were killed" in outcome.reason) == ("stopped", True)
+    assert not psutil.Process().children(recursive=True)
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without GPUs")
 @pytest.mark.parametrize("devices", ["2", "all", "0,1"])
 def test_without_a_gpu_several_devices_are_an_error(devices: str) -> None:
@@ -50,18 +75,17 @@ def test_without_a_gpu_several_devices_are_an_error(devices: str) -> None:
     assert raised.value.key == "training.devices"
 
 
-@pytest.mark.parametrize("setting", ["checkpointing", "compile"])
-def test_what_batch_normalization_would_miss_is_refused(setting: str) -> None:
+def test_what_batch_normalization_would_miss_is_refused() -> None:
     plain, normalized = (
         prepare(config("training.device=cpu", "model.name=cnn", f"model.batch_norm={norm}"), lambda *_: None)
         for norm in ("no", "yes")
     )
     for setup in (plain, normalized):
-        setup.config = override(setup.config, [f"training.{setting}=true"])
+        setup.config = override(setup.config, ["training.checkpointing=true"])
     check_norms(plain)
     with pytest.raises(ConfigError, match="does not work with batch normalization on several devices") as raised:
         check_norms(normalized)
-    assert raised.value.key == f"training.{setting}"
+    assert raised.value.key == "training.checkpointing"
 
 
 def test_processes_on_the_cpu_share_its_cores(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,6 +29,9 @@ from tuitrain.runs.sweeps.index import SweepIndex
 from tuitrain.runs.waiting import cancel, change, in_queue
 from tuitrain.text import plain
 
+# Each of these runs is a process of a gigabyte.
+MAX_PER_DEVICE = 64
+
 
 def run(options: argparse.Namespace) -> int:
     if options.action is None:
@@ -46,6 +49,8 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _run_queue(options: argparse.Namespace) -> int:
+    if options.per_device > MAX_PER_DEVICE:
+        raise ConfigError(f"--per-device {options.per_device} is not allowed.", f"Use 1 to {MAX_PER_DEVICE}.")
     devices = QueueDevices(options.devices)
     if not options.runs_dir.is_dir():
         reason = f"There is no runs folder {plain(options.runs_dir)}."
@@ -64,7 +69,8 @@ def _run_queue(options: argparse.Namespace) -> int:
         print_json({"runs": [_ended(one) for one in queue.ended], "waiting": len(_waiting(options))})
     if not empty:
         return 130
-    return 0 if all(one.status in ("finished", "stopped") for one in queue.ended) else 1
+    succeeded = all(one.status in ("finished", "stopped") for one in queue.ended)
+    return 0 if succeeded and not queue.not_started else 1
 
 
 def _handle_signals(queue: Dispatcher) -> None:

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import signal
 import sys
 
 from tuitrain.hosts.ranks import end_with, work_as_rank
@@ -10,6 +11,9 @@ from tuitrain.runs.folder import RunFolder
 
 def run(options: argparse.Namespace) -> int:
     end_with(options.launcher)
+    if "SLURM_JOB_ID" in os.environ:
+        # Slurm announces a preemption to all processes of the job; the launcher alone then stops the run.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
     # torch.distributed would write a stack of C++ calls to the log whenever a rank is gone.
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "FATAL")
     devices = options.devices.split(",")

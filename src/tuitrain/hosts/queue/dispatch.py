@@ -39,6 +39,8 @@ class Dispatcher:
         self.folder = QueueFolder(runs_dir)
         self.stopping = threading.Event()
         self.ended: list[Entry] = []
+        # The number of attempts to start a run that failed.
+        self.not_started = 0
         self._devices, self._keep, self._report = devices, keep, report
         self._slots = make_slots(devices.names, per_device, devices.uuids)
         self._index = RunIndex(runs_dir)
@@ -174,6 +176,7 @@ class Dispatcher:
                 self._running[run.folder.id] = entry(run.folder)
                 self._report(f"{plain(run.info.name, 60)} started on {devices}")
         except RunError as error:
+            self.not_started += 1
             self._refuse(run, f"cannot start. {plain(error)}")
             if (latest := entry(run.folder)).status == "failed":
                 self.ended.append(latest)

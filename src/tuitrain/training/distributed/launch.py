@@ -3,20 +3,29 @@
 import logging
 import tempfile
 import threading
+import time
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
+from math import inf
 from pathlib import Path
 
 import msgspec
+import psutil
 import torch
 
 from tuitrain.config.device_list import KEY, Devices
 from tuitrain.config.schema import Config
 from tuitrain.errors import ConfigError
 from tuitrain.runs.control import Inbox
+from tuitrain.runs.process import available_cores
 from tuitrain.training.distributed.outcome import Outcome, outcome_of_run, read_outcomes
 from tuitrain.training.gpus import choose_gpus, hold_gpu
 
+# The number of processes on the CPU that is always allowed.
+MIN_PROCESSES = 4
+# Seconds after a stop until ranks that do not react are killed; a checkpoint of a large network takes a while.
+PATIENCE = 120.0
 # Seconds between two checks of the ranks and the commands.
 _INTERVAL = 0.1
 # The file in the exchange folder from which rank 0 reads the commands.
@@ -29,6 +38,13 @@ def choose_devices(config: Config) -> list[str]:
     text, device = config.training.devices or "1", config.training.device
     wanted = Devices.parse(text)
     if device == "cpu":
+        cores = available_cores()
+        if wanted.count > max(MIN_PROCESSES, cores):
+            raise ConfigError(
+                f"training.devices = {text} starts {wanted.count} processes on the {cores} cores of this machine.",
+                f"Use at most {max(MIN_PROCESSES, cores)}.",
+                key=KEY,
+            )
         return ["cpu"] * wanted.count
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if count <= max(wanted.indices, default=max(wanted.count, 1) - 1):
@@ -46,8 +62,9 @@ def choose_devices(config: Config) -> list[str]:
 
 def run_ranks(command: Sequence[str], devices: Sequence[str], inbox: Inbox) -> Outcome:
     """Run `command` once for each device, with the device and a folder to exchange files as the last arguments; pass
-    the commands in `inbox` to rank 0. Return how the run ended."""
+    the commands in `inbox` to rank 0. Kill ranks that do not obey a stop. Return how the run ended."""
     failed: dict[int, int] = {}
+    deadline, killed = inf, False
     with tempfile.TemporaryDirectory(prefix="tuitrain-ranks-") as name:
         exchange = Path(name)
         commands = exchange / COMMANDS
@@ -60,7 +77,20 @@ def run_ranks(command: Sequence[str], devices: Sequence[str], inbox: Inbox) -> O
             for waiting in inbox.new():
                 with commands.open("ab") as file:
                     file.write(msgspec.json.encode(waiting) + b"\n")
+                if waiting.name in ("stop", "detach"):
+                    deadline = min(deadline, time.monotonic() + PATIENCE)
+            if time.monotonic() > deadline:
+                deadline, killed = inf, True
+                _kill_ranks()
+        if killed:
+            return Outcome("stopped", f"Its processes did not stop within {PATIENCE:.0f} seconds and were killed.")
         return outcome_of_run(read_outcomes(exchange, len(devices)), failed)
+
+
+def _kill_ranks() -> None:
+    for rank in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):
+            rank.kill()
 
 
 def _run_agent(command: Sequence[str], ranks: int, logs: Path) -> dict[int, int]:

@@ -122,15 +122,14 @@ def _prepare(group: Group, build: Build, config: Config, writer: RunWriter, inbo
 
 
 def check_norms(setup: Setup) -> None:
-    """Raise ConfigError if the network normalizes batches where `SynchronizedNorms` has no effect: in blocks that
-    autograd's threads recompute, and in compiled code."""
-    for name in ("checkpointing", "compile"):
-        if getattr(setup.config.training, name) and setup.has_batch_norm:
-            raise ConfigError(
-                f"training.{name} = true does not work with batch normalization on several devices.",
-                f"Set training.{name} to false, or training.devices to none.",
-                key=f"training.{name}",
-            )
+    """Raise ConfigError if autograd's threads would recompute batch normalization, where `SynchronizedNorms` has no
+    effect."""
+    if setup.config.training.checkpointing and setup.has_batch_norm:
+        raise ConfigError(
+            "training.checkpointing = true does not work with batch normalization on several devices.",
+            "Set training.checkpointing to false, or training.devices to none.",
+            key="training.checkpointing",
+        )
 
 
 def config_of_rank(config: Config, device: str, ranks: int) -> Config:
