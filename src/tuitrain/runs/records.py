@@ -13,8 +13,7 @@ from tuitrain.runs.process import Process
 FORMAT = 1
 # Integers that a float represents exactly.
 Count = Annotated[int, Meta(ge=0, le=2**53)]
-# Priorities that a table shows in full.
-HIGHEST_PRIORITY = 9999
+HIGHEST_PRIORITY = 9999  # A table shows it in full.
 Priority = Annotated[int, Meta(ge=-HIGHEST_PRIORITY, le=HIGHEST_PRIORITY)]
 Accuracy = Annotated[float, Meta(ge=0, le=1)]
 SplitName = Literal["validation", "test"]
