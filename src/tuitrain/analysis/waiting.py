@@ -19,9 +19,9 @@ def reason(waiting: Waiting, config: Config, sessions: Sequence[QueueSession]) -
         return ": ".join(filter(None, (f"Slurm job {plain(waiting.job, 20)}".strip(), plain(waiting.reason, 200))))
     if waiting.held:
         return "held"
-    if not sessions:
-        return NO_QUEUE
     wanted = wanted_devices(config)
+    if not sessions:
+        return NO_QUEUE if wanted in ("auto", "cpu") else f"{NO_QUEUE} · needs {wanted}"
     if not any(can_serve(session.devices, config) for session in sessions):
         used = dict.fromkeys(device for session in sessions for device in session.devices)
         return f"waits for {wanted}, and the queue uses {plain(', '.join(used), 60)}"

@@ -13,8 +13,7 @@ from tuitrain.runs.process import Process
 FORMAT = 1
 # Integers that a float represents exactly.
 Count = Annotated[int, Meta(ge=0, le=2**53)]
-# Priorities that a table shows in full.
-HIGHEST_PRIORITY = 9999
+HIGHEST_PRIORITY = 9999  # A table shows it in full.
 Priority = Annotated[int, Meta(ge=-HIGHEST_PRIORITY, le=HIGHEST_PRIORITY)]
 Accuracy = Annotated[float, Meta(ge=0, le=1)]
 SplitName = Literal["validation", "test"]
@@ -172,9 +171,8 @@ class RunInfo(Struct, kw_only=True):
 
 class Waiting(Struct, frozen=True, kw_only=True):
     """What will start a run that no process owns: the `queue` of its runs folder, by `priority`, highest first, unless
-    the run is `held`; or Slurm, as the `job` with this id of the `cluster`. The id is empty until Slurm has accepted
-    the job. `reason` says why the run has not started yet. A run that continues had the status `before` and its reason,
-    and may get a new number of `epochs`."""
+    the run is `held`; or Slurm, as this `job` of the `cluster`, with an empty id until Slurm has accepted it. `reason`
+    says why the run waits. A run that continues had the status `before` and may get a new number of `epochs`."""
 
     by: Literal["queue", "slurm"]
     since: float
@@ -190,11 +188,9 @@ class Waiting(Struct, frozen=True, kw_only=True):
 
 
 class SlurmJob(Struct, frozen=True, kw_only=True):
-    """The Slurm job that trains or last trained the run on `node`. Its time limit `ends` it; None: it has none.
-
-    When Slurm starts the job again, the run reads commands from byte `since` of the control file. `requeued_at` is the
-    run's step when the job was last requeued; None: it never was.
-    """
+    """The Slurm job that trains or last trained the run on `node`. Its time limit `ends` it; None: it has none. After
+    a restart of the job, the run reads commands from byte `since` of the control file. `requeued_at` is the run's step
+    when the job was last requeued; None: it never was."""
 
     id: str
     node: str = ""

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from msgspec import structs
@@ -9,7 +10,7 @@ from msgspec import structs
 from fake_slurm import FakeSlurm
 from tuitrain.cli.parser import parse
 from tuitrain.errors import RunError
-from tuitrain.hosts.slurm.stop import in_slurm, stop
+from tuitrain.hosts.slurm.stop import cancel_job, in_slurm, stop
 from tuitrain.hosts.slurm.submit import resubmit_run
 from tuitrain.runs.control import Inbox
 from tuitrain.runs.folder import RunFolder, shown_status
@@ -93,6 +94,42 @@ def test_a_folder_from_elsewhere_cannot_cancel_my_jobs(
         stop(waiting)
     assert slurm.calls("scancel") == []
     assert waiting.state().waiting is not None
+
+
+@pytest.mark.parametrize("kind", ["job.sh", "folder", "script of the job"])
+def test_a_link_from_elsewhere_cannot_cancel_my_jobs(
+    slurm: FakeSlurm, waiting: RunFolder, write_run: WriteRun, kind: str
+) -> None:
+    mine = write_run("other", status="stopped").path
+    script, folder = mine / "job.sh", waiting.path
+    script.touch()
+    if kind == "job.sh":
+        (folder / "job.sh").symlink_to(script)
+    elif kind == "folder":
+        folder = folder.with_name("linked")
+        folder.symlink_to(mine)
+    else:
+        (folder / "job.sh").touch()
+        script.unlink()
+        script.symlink_to(folder / "job.sh")
+    slurm.answer("squeue", f"{script}\n")
+    with pytest.raises(RunError, match="Slurm job 12 does not train"):
+        cancel_job(folder, "12")
+    # Even where Slurm names the linked script itself.
+    slurm.answer("squeue", f"{folder}/job.sh\n")
+    if kind == "job.sh":
+        with pytest.raises(RunError, match="Slurm job 12 does not train"):
+            stop(waiting)
+    assert slurm.calls("scancel") == []
+
+
+def test_a_runs_folder_behind_a_link_is_the_same_folder(slurm: FakeSlurm, waiting: RunFolder, tmp_path: Path) -> None:
+    runs = tmp_path / "linked"
+    runs.symlink_to(waiting.path.parent)
+    cancel_job(runs / waiting.path.name, "12")
+    slurm.answer("squeue", f"{runs / waiting.path.name}/job.sh\n")
+    cancel_job(waiting.path, "12")
+    assert slurm.calls("scancel") == ["12", "12"]
 
 
 def test_a_job_that_slurm_has_forgotten_is_as_good_as_cancelled(slurm: FakeSlurm, waiting: RunFolder) -> None:

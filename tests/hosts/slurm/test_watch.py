@@ -1,7 +1,7 @@
 """Follow waiting runs by the answers of a scripted Slurm."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
 
@@ -81,13 +81,13 @@ def test_one_question_updates_the_reason_of_each_run(slurm: FakeSlurm, waiting: 
     ("answer", "accounted", "status", "said"),
     [
         (row("CANCELLED", end=LONG_AGO), "", "stopped", "Slurm job 12 was cancelled before it trained the run."),
-        ("", "CANCELLED by 1000\n", "stopped", "Slurm job 12 was cancelled before it trained the run."),
+        ("", "12|CANCELLED by 1000\n", "stopped", "Slurm job 12 was cancelled before it trained the run."),
         (
             row("FAILED", "NonZeroExitCode", end=LONG_AGO), "", "failed",
             "ended before it trained the run: FAILED NonZeroExitCode (python: not found). Submit it again:",
         ),
         (row("NODE_FAIL", "NodeDown", end=LONG_AGO), "", "failed", "NODE_FAIL NodeDown"),
-        ("", "FAILED\nFAILED\n", "failed", "ended before it trained the run: FAILED ("),
+        ("", "12|FAILED\n12|COMPLETED\n", "failed", "ended before it trained the run: FAILED ("),
         ("", "", "failed", "Slurm job 12 never trained the run, and Slurm no longer knows it. Submit it again:"),
     ],
 )  # fmt: skip
@@ -126,6 +126,84 @@ def test_a_slurm_that_does_not_answer_ends_no_wait(slurm: FakeSlurm, waiting: Ru
     with pytest.raises(SlurmError):
         update_waiting([waiting])
     assert waiting.state() == before
+
+
+@pytest.mark.parametrize("error", ["", "sacct: error: Problem talking to the database: Connection refused\n"])
+def test_an_accounting_that_fails_ends_no_wait(slurm: FakeSlurm, waiting: RunFolder, error: str) -> None:
+    before = waiting.state()
+    slurm.answer("sacct", "", 1, error=error)
+    with pytest.raises(SlurmError, match="sacct failed"):
+        update_waiting([waiting])
+    (slurm.folder / "sacct").unlink()
+    with pytest.raises(SlurmError, match="sacct is not on this machine"):
+        update_waiting([waiting])
+    assert waiting.state() == before
+
+
+def test_an_accounting_that_hangs_ends_no_wait(
+    slurm: FakeSlurm, waiting: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, call = waiting.state(), client.call
+    monkeypatch.setattr(client, "call", lambda *words: call(*words, timeout=0.3 if words[0] == "sacct" else 60.0))
+    slurm.answer("sacct", "", before="exec /bin/sleep 60")
+    with pytest.raises(SlurmError, match="sacct did not answer"):
+        update_waiting([waiting])
+    assert waiting.state() == before
+
+
+@pytest.mark.parametrize("state", ["PENDING", "RUNNING", "REQUEUED"])
+def test_a_job_that_accounting_still_expects_ends_no_wait(slurm: FakeSlurm, waiting: RunFolder, state: str) -> None:
+    slurm.answer("sacct", f"12|{state}\n")
+    update_waiting([waiting])
+    assert shown_status(waiting.state()) == "queued"
+
+
+def test_a_cluster_without_accounting_ends_the_wait_for_a_forgotten_job(slurm: FakeSlurm, waiting: RunFolder) -> None:
+    slurm.answer("sacct", "", 1, error="Slurm accounting storage is disabled\n")
+    update_waiting([waiting])
+    assert "Slurm no longer knows it" in waiting.state().reason
+
+
+def test_one_question_to_accounting_covers_all_runs(slurm: FakeSlurm, write_run: WriteRun) -> None:
+    folders = {job: write_run(f"run-{job[:3]}", status="stopped") for job in ("12", "13_1", "14", "9" * 20, "a,b")}
+    for job, folder in folders.items():
+        wait_for_slurm(folder, Waiting(by="slurm", since=0.0, job=job, cluster="fake"))
+    slurm.answer("squeue", row(id="14"))
+    slurm.answer("sacct", "13_1|CANCELLED by 0\n12|NODE_FAIL\n")
+    update_waiting(list(folders.values()))
+    assert [shown_status(folder.state()) for folder in folders.values()] == [
+        "failed", "stopped", "queued", "failed", "failed",
+    ]  # fmt: skip
+    (call,) = slurm.calls("sacct")
+    assert call.endswith("--jobs=12,13_1")
+
+
+def test_a_silent_accounting_is_asked_once_and_delays_no_other_reason(
+    slurm: FakeSlurm, waiting: RunFolder, write_run: WriteRun
+) -> None:
+    folders = [write_run(f"run-{job}", status="stopped") for job in range(3)]
+    for job, folder in enumerate(folders):
+        wait_for_slurm(folder, Waiting(by="slurm", since=0.0, job=str(job), cluster="fake"))
+    slurm.answer("squeue", row())
+    slurm.answer("sacct", "", 1, error="sacct: error: timed out\n")
+    with pytest.raises(SlurmError):
+        update_waiting([*folders, waiting])
+    assert len(slurm.calls("sacct")) == 1
+    assert [shown_status(folder.state()) for folder in folders] == ["queued"] * 3
+    assert "(Resources)" in reason(waiting)
+
+
+@pytest.mark.usefixtures("slurm")
+def test_a_run_that_was_submitted_again_meanwhile_keeps_its_new_wait(
+    waiting: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def accounted(jobs: Iterable[str]) -> dict[str, str]:
+        change_waiting(waiting, job="13")
+        return dict.fromkeys(jobs, "FAILED")
+
+    monkeypatch.setattr(watch, "accounted_states", accounted)
+    update_waiting([waiting])
+    assert shown_status(waiting.state()) == "queued"
 
 
 @pytest.mark.parametrize("answer", ["\x00\x1b[2J|\n", "12|PENDING\n", "12\n|PENDING|x|x|x|x|x\n", "a|b|c|d|e|f\n"])

@@ -55,6 +55,11 @@ def _run_queue(options: argparse.Namespace) -> int:
     if not options.runs_dir.is_dir():
         reason = f"There is no runs folder {plain(options.runs_dir)}."
         raise RunError(reason, "Put a run into its queue: tuitrain train --queue")
+    if options.detach and not (options.keep or _waiting(options) or QueueFolder(options.runs_dir).sessions()):
+        raise RunError(
+            f"No run waits in {plain(options.runs_dir)}, so that a queue would end at once.",
+            "Put one into the queue: tuitrain train --queue. Or add --keep, so that the queue waits for runs.",
+        )
     if options.detach:
         start_queue_in_background(options.runs_dir, options.devices, options.per_device, keep=options.keep)
         print_message(f"The queue runs in the background, on {', '.join(devices.names)}. Stop it: tuitrain queue stop")
@@ -129,7 +134,8 @@ def _list(options: argparse.Namespace) -> int:
         lines = [_line(number, run, record, sessions) for number, (run, record) in enumerate(waiting, 1)]
         write_table([titles, *lines], (0, 4, 5))
     else:
-        print_message(f"No run waits in {plain(options.runs_dir)}. Put one into the queue: tuitrain train --queue")
+        advice = "" if sessions else " Put one into the queue: tuitrain train --queue"
+        print_message(f"No run waits in {plain(options.runs_dir)}.{advice}")
     for session in sessions:
         process = session.process
         where = f"process {process.pid} on {plain(process.host, 60)}"

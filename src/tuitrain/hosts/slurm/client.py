@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 
 from msgspec import Struct
@@ -15,6 +16,8 @@ from tuitrain.text import plain
 TIMEOUT, SUBMIT_TIMEOUT = 12.0, 60.0
 # Job ids as squeue prints them: 12, and 12_3 or 12_[0-3] for tasks of an array.
 JOB_ID = re.compile(r"\d+(_[\d\[\],%-]+)?", re.ASCII)
+# Ids that sacct accepts: for any other text it would refuse the whole question.
+_ACCOUNTED = re.compile(r"\d{1,9}(_\d{1,9})?", re.ASCII)
 # The states of a job that Slurm neither runs nor starts again, as squeue and sacct print them.
 ENDED = (
     "BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED", "REVOKED",
@@ -117,13 +120,24 @@ def _known(text: str) -> str:
     return "" if text in ("N/A", "n/a", "(null)", "None", "Unknown") else text
 
 
-def accounted_state(job: str) -> str:
-    """Return how a job ended by Slurm's accounting, such as `CANCELLED by 1000`; empty if it does not say."""
+def accounted_states(jobs: Iterable[str]) -> dict[str, str]:
+    """Return the state of each job that Slurm's accounting knows, such as `CANCELLED by 1000`; none if the cluster has
+    no accounting. Raise SlurmError if accounting does not answer."""
+    asked = sorted({job for job in jobs if _ACCOUNTED.fullmatch(job)})
+    if not asked:
+        return {}
+    options = ("--allocations", "--noheader", "--parsable2", "--format=JobID,State")
     try:
-        answer = call("sacct", "--allocations", "--noheader", "--parsable2", f"--jobs={job}", "--format=State")
-    except SlurmError:
-        return ""
-    return plain(answer.strip().partition("\n")[0], 60)
+        answer = call("sacct", *options, f"--jobs={','.join(asked)}")
+    except SlurmError as error:
+        if "accounting storage is disabled" in error.message:
+            return {}
+        raise
+    states: dict[str, str] = {}
+    for line in answer.splitlines():
+        id, _, state = line.partition("|")
+        states.setdefault(id.strip(), plain(state.strip(), 60))
+    return states
 
 
 def seconds_left(job: str) -> float | None:

@@ -60,9 +60,16 @@ def cancel_job(folder: Path, job: str, *options: str) -> None:
         if "nvalid job id" in error.message:
             return
         raise
-    if os.path.realpath(script) != os.path.realpath(folder / SCRIPT):
+    if (folder / SCRIPT).is_symlink() or _place(script) != _place(folder / SCRIPT):
         raise RunError(f"Slurm job {job} does not train {plain(folder.name)}, so it is not cancelled.")
     call("scancel", *options, job)
+
+
+def _place(script: str | Path) -> Path:
+    """Return the path of a script in the folder of a run or sweep. Follow only links to the folder that contains the
+    run: any other link could lead from a run from elsewhere to the script of one of your runs."""
+    path = Path(os.path.abspath(script))  # noqa: PTH100
+    return Path(os.path.realpath(path.parent.parent), path.parent.name, path.name)
 
 
 def cancel_submission(folder: SweepFolder) -> None:

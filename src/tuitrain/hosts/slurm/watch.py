@@ -11,7 +11,7 @@ from typing import Literal
 from msgspec import structs
 
 from tuitrain.errors import RunError
-from tuitrain.hosts.slurm.client import ENDED, Listed, SlurmError, accounted_state, cluster_name, my_jobs
+from tuitrain.hosts.slurm.client import ENDED, Listed, SlurmError, accounted_states, cluster_name, my_jobs
 from tuitrain.hosts.slurm.reasons import describe
 from tuitrain.hosts.subprocesses import last_line
 from tuitrain.runs.folder import RunFolder
@@ -66,12 +66,14 @@ class SlurmWatch:
 
 def update_waiting(waiting: Sequence[RunFolder | SweepFolder]) -> None:
     """Ask Slurm once about all runs and sweeps, and record why they wait or that their job has ended. Skip those of
-    other users and clusters. Raise SlurmError if Slurm does not answer; then no record changes."""
+    other users and clusters. Raise SlurmError if Slurm does not answer. Then no record changes; if only its accounting
+    does not answer, the runs whose jobs squeue no longer lists keep their records."""
     if not waiting:
         return
     asked, cluster = time.time(), cluster_name()
     jobs = my_jobs()
     by_id = {job.id: job for job in jobs}
+    unlisted: list[tuple[RunFolder, Waiting]] = []
     for folder in waiting:
         # A run that its job starts at this moment, or that cannot be read, has nothing to record.
         with suppress(RunError, OSError):
@@ -79,11 +81,13 @@ def update_waiting(waiting: Sequence[RunFolder | SweepFolder]) -> None:
                 continue
             if isinstance(folder, SweepFolder):
                 _update_sweep(folder, jobs, cluster, asked - SETTLED)
-            else:
-                _update_run(folder, by_id, cluster, asked)
+            elif record := _update_run(folder, by_id, cluster, asked):
+                unlisted.append((folder, record))
+    _end_unlisted(unlisted)
 
 
-def _update_run(folder: RunFolder, jobs: dict[str, Listed], cluster: str, asked: float) -> None:
+def _update_run(folder: RunFolder, jobs: dict[str, Listed], cluster: str, asked: float) -> Waiting | None:
+    """Record why a run waits or that its job has ended. Return the run's record if squeue no longer lists the job."""
     state = folder.state()
     waiting = waits_for_slurm(state)
     if waiting is None:
@@ -96,7 +100,7 @@ def _update_run(folder: RunFolder, jobs: dict[str, Listed], cluster: str, asked:
             resume = f"Continue it: tuitrain submit --resume {plain(folder.id)}"
             end_lost(folder, f"Slurm job {job.id} ended: {job.state} {job.reason}. {resume}")
     elif waiting.cluster not in ("", cluster):
-        return
+        return None
     elif not waiting.job:
         if waiting.since < asked - SUBMISSION:
             end_waiting(folder, "failed", "The submission was interrupted. Look for its job with: squeue --me")
@@ -104,7 +108,10 @@ def _update_run(folder: RunFolder, jobs: dict[str, Listed], cluster: str, asked:
         if describe(job) != waiting.reason:
             change_waiting(folder, reason=describe(job))
     elif max(waiting.since, _end(job)) < asked - SETTLED:
-        _record_end(folder, waiting, job)
+        if job is None:
+            return waiting
+        _record_end(folder, waiting, f"{job.state} {job.reason}")
+    return None
 
 
 def _end(job: Listed | None) -> float:
@@ -114,9 +121,21 @@ def _end(job: Listed | None) -> float:
     return 0.0
 
 
-def _record_end(folder: RunFolder, waiting: Waiting, job: Listed | None) -> None:
-    """Record that a job ended before it trained the run."""
-    how = f"{job.state} {job.reason}" if job else accounted_state(waiting.job)
+def _end_unlisted(unlisted: list[tuple[RunFolder, Waiting]]) -> None:
+    """Ask accounting once how the jobs that squeue no longer lists ended, and record it."""
+    states = accounted_states(waiting.job for _, waiting in unlisted)
+    for folder, waiting in unlisted:
+        how = states.get(waiting.job, "")
+        if how and how.partition(" ")[0] not in ENDED:
+            continue
+        with suppress(RunError, OSError):
+            # The run may have been submitted again while accounting was slow.
+            if waits_for_slurm(folder.state()) == waiting:
+                _record_end(folder, waiting, how)
+
+
+def _record_end(folder: RunFolder, waiting: Waiting, how: str) -> None:
+    """Record that a job ended before it trained the run; `how` is empty if Slurm does not know the job."""
     name, resume = f"Slurm job {waiting.job}", f"Submit it again: tuitrain submit --resume {plain(folder.id)}"
     status: Literal["stopped", "failed"] = "stopped" if how.startswith("CANCELLED") else "failed"
     if status == "stopped":

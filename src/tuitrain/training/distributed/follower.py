@@ -76,7 +76,7 @@ class Follower(Loop):
             self._unless_left(lambda: compute_features(self.setup, self._check_left))
 
     def _train(self, message: TrainSteps) -> None:
-        # Update the object that the iterator of steps reads, rather than replace it.
+        # Update in place: the iterator of steps counts in this object.
         vars(self.progress).update(vars(message.progress))
         if message.begins:
             if self.setup.frozen and not is_frozen(self.config, self.progress.epoch):

@@ -122,8 +122,8 @@ def _prepare(group: Group, build: Build, config: Config, writer: RunWriter, inbo
 
 
 def check_norms(setup: Setup) -> None:
-    """Raise ConfigError if the batch normalization of all ranks would not reach what the backward pass computes again,
-    in threads of autograd."""
+    """Raise ConfigError if autograd's threads would recompute batch normalization, where `SynchronizedNorms` has no
+    effect."""
     if setup.config.training.checkpointing and setup.has_batch_norm:
         raise ConfigError(
             "training.checkpointing = true does not work with batch normalization on several devices.",
