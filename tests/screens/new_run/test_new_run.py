@@ -117,7 +117,7 @@ def test_errors_are_found_by_key() -> None:
     texts = {"optimizer.lr": "x", "data.batch_size": "0", "training.epochs": "2"}
     plan = parse_form(texts)
     assert plan.config is None
-    assert plan.errors == {"optimizer.lr": "a number > 0", "data.batch_size": "a whole number >= 1"}
+    assert plan.errors == {"optimizer.lr": "a number > 0", "data.batch_size": "a whole number >= 1, or auto"}
     plan = parse_form({"data.dataset": "image-folder", "data.dir": "none"})
     assert plan.errors == {"data.dir": "image-folder needs the folder of your images."}
 
