@@ -21,7 +21,8 @@ pytest_plugins = ["written_runs", "fake_slurm"]
 ROOT = Path(__file__).parent.parent
 # One thread: small networks gain nothing from more, and results are bit-identical on any machine.
 QUICK = ("training.device=cpu", "training.threads=1")
-# Files and folders that start processes or terminals or train for long: `-m "not slow"` leaves them out.
+# Files and folders that start processes or terminals, train for long, or test what torch computes, which no version of
+# Python changes: `-m "not slow"` leaves them out.
 SLOW = (
     "app/test_bursts.py", "app/test_fuzz.py", "app/test_other_tools.py", "app/test_outlive.py", "app/test_palette.py",
     "app/test_terminal.py", "app/test_typed_ahead.py", "app/test_warmup.py", "app/test_which_is_better.py", "cli/",
