@@ -26,15 +26,15 @@ QUICK = ("training.device=cpu", "training.threads=1")
 SLOW = (
     "app/test_bursts.py", "app/test_fuzz.py", "app/test_other_tools.py", "app/test_outlive.py", "app/test_palette.py",
     "app/test_terminal.py", "app/test_typed_ahead.py", "app/test_warmup.py", "app/test_which_is_better.py", "cli/",
-    "docs/", "hosts/pack/test_install.py", "hosts/slurm/test_cluster.py",
+    "docs/", "hosts/pack/test_install.py", "hosts/queue/test_killed.py", "hosts/slurm/test_cluster.py",
     "hosts/test_background", "hosts/test_log_capture.py", "hosts/test_preload.py", "hosts/test_ranks.py",
-    "hosts/test_thread.py",
-    "hosts/queue/test_killed.py", "report/test_content.py", "report/test_drawing.py", "runs/test_full_disk.py",
+    "hosts/test_thread.py", "report/test_content.py", "report/test_drawing.py", "runs/test_full_disk.py",
     "runs/test_owner.py", "screens/compare/", "screens/new_run/", "screens/predict/",
-    "screens/results/", "screens/sweep/", "screens/training/", "screens/test_", "test_imports.py", "training/models/",
-    "training/distributed/",
-    "training/export/test_page.py", "training/export/test_timm_folder.py", "training/export/test_torch_export.py",
+    "screens/results/", "screens/sweep/", "screens/training/", "screens/test_", "test_imports.py",
+    "training/distributed/", "training/estimate/", "training/evaluation/", "training/explain/", "training/export/",
+    "training/fine_tuning/", "training/lr_finder/", "training/models/", "training/optim/", "training/prediction/",
     "training/run/test_detach.py", "training/run/test_resume.py", "training/stacking/", "training/test_mnist.py",
+    "training/weights/",
 )  # fmt: skip
 # Matplotlib looks for fonts once, instead of once per process.
 os.environ.setdefault("MPLCONFIGDIR", str(ROOT / ".pytest_cache" / "matplotlib"))
