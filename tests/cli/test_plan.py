@@ -92,3 +92,9 @@ def test_nothing_of_real_size_is_allocated(
     status, found = plan(capsys, tmp_path, "model.hidden=[65536, 65536, 65536]")
     assert (status, found["fits"], found["fitting"]) == (1, False, {})
     assert largest < 10**6
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without GPUs")
+def test_devices_that_are_missing_are_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert main(["plan", "--runs-dir", str(tmp_path), "--set", "training.devices=2"]) == 2
+    assert "torch sees no CUDA device. Set training.devices = none" in capsys.readouterr().err

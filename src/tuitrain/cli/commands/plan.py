@@ -8,6 +8,7 @@ from tuitrain.analysis import units
 from tuitrain.analysis.memory import Need, operations
 from tuitrain.cli.commands.train import check_file
 from tuitrain.cli.output import print_json, print_line, progress
+from tuitrain.config.device_list import several_devices
 from tuitrain.config.formatting import format_value
 from tuitrain.config.schema import Config
 from tuitrain.config.toml import read
@@ -47,6 +48,10 @@ def lines(plan: Plan, config: Config) -> list[tuple[str, str]]:
         ("peak", f"{size(step.training)} in training · {size(step.evaluation)} in an evaluation"),
         ("needs", f"{size(need.total)} with a margin{free}: {fits}"),
     ]
+    if several_devices(config.training.devices):
+        found.append(
+            ("note", f"one device with the whole batch, which training.devices = {config.training.devices} shares")
+        )
     if times := plan.times:
         epochs = f"{plan.epochs:,} epoch{'s' * (plan.epochs > 1)}"
         per_step, per_epoch = f"{_time(times.step)} per step", f"{_time(times.epoch)} per epoch"

@@ -33,11 +33,22 @@ COMMANDS = "commands.jsonl"
 
 
 def choose_devices(config: Config) -> list[str]:
-    """Return the device of each rank, and mark GPUs as used by this process. Raises ConfigError if torch does not see
-    enough of them."""
-    text, device = config.training.devices or "1", config.training.device
+    """Return the device of each rank, and mark GPUs as used by this process. Raises what `check_devices` raises."""
+    check_devices(config)
+    wanted = Devices.parse(config.training.devices or "1")
+    if config.training.device == "cpu":
+        return ["cpu"] * wanted.count
+    chosen = wanted.indices or choose_gpus(wanted.count or torch.cuda.device_count())
+    for index in chosen:
+        hold_gpu(index)
+    return [f"cuda:{index}" for index in chosen]
+
+
+def check_devices(config: Config) -> None:
+    """Raise ConfigError if torch does not see the GPUs of `training.devices`, or the CPU has far fewer cores."""
+    text = config.training.devices or "1"
     wanted = Devices.parse(text)
-    if device == "cpu":
+    if config.training.device == "cpu":
         cores = available_cores()
         if wanted.count > max(MIN_PROCESSES, cores):
             raise ConfigError(
@@ -45,19 +56,16 @@ def choose_devices(config: Config) -> list[str]:
                 f"Use at most {max(MIN_PROCESSES, cores)}.",
                 key=KEY,
             )
-        return ["cpu"] * wanted.count
+        return
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if count <= max(wanted.indices, default=max(wanted.count, 1) - 1):
+        cpu = "training.device = cpu, where a number of processes share each batch"
         raise ConfigError(
             f"training.devices = {text}: torch sees {f'{count} CUDA device' if count else 'no CUDA device'}"
             f"{'s' * (count > 1)}.",
-            "Use fewer devices, or training.device = cpu with a number of processes.",
+            f"Use fewer devices, or {cpu}." if count else f"Set training.devices = none, or {cpu}.",
             key=KEY,
         )
-    chosen = wanted.indices or choose_gpus(wanted.count or count)
-    for index in chosen:
-        hold_gpu(index)
-    return [f"cuda:{index}" for index in chosen]
 
 
 def run_ranks(command: Sequence[str], devices: Sequence[str], inbox: Inbox) -> Outcome:
