@@ -5,8 +5,9 @@ import sys
 
 import pytest
 
-from tuitrain.cli import progress as module
-from tuitrain.cli.progress import PAUSE, RunProgress
+from tuitrain.cli import output as module
+from tuitrain.cli.output import PAUSE
+from tuitrain.cli.progress import RunProgress
 
 
 def test_lines_of_a_long_activity(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from time import monotonic
 from typing import Any
 
 from tuitrain.analysis import units
@@ -10,6 +11,9 @@ from tuitrain.analysis.summary import best_value
 from tuitrain.analysis.text_tables import json_text
 from tuitrain.runs.records import Score, State
 from tuitrain.text import plain
+
+# Seconds between two lines about the same activity.
+PAUSE = 30.0
 
 
 def print_json(value: Any) -> None:
@@ -24,17 +28,22 @@ def print_line(line: str) -> None:
     sys.stdout.write(line + "\n")
 
 
-def activities() -> Callable[[str, float | None], None]:
-    """Return a function that prints each activity once, also while the output of the run's code is captured."""
-    stream, last = sys.stderr, ""
+def activities(write: Callable[[str], object] | None = None) -> Callable[[str, float | None], None]:
+    """Return a function that writes a line for each activity, and another one every `PAUSE` seconds while it lasts: by
+    default to stderr, also while the output of the run's code is captured."""
+    stream, last, printed = sys.stderr, "", monotonic()
 
     def show(what: str, _: float | None) -> None:
-        nonlocal last
-        # Without the counts, which change several times per second.
-        activity = plain(what).partition(":")[0]
-        if activity != last:
-            stream.write(f"{activity}\n")
-        last = activity
+        nonlocal last, printed
+        activity = plain(what)
+        # Counts follow a colon, and change several times per second: `reading: 1,200 of 4,000 images`.
+        name = activity.partition(":")[0]
+        if name != last or monotonic() - printed > PAUSE:
+            if write:
+                write(activity)
+            else:
+                stream.write(f"{activity}\n")
+            last, printed = name, monotonic()
 
     return show
 

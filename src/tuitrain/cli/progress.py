@@ -8,11 +8,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from tuitrain.cli.output import activities
 from tuitrain.runs.records import State
 from tuitrain.text import plain
-
-# Seconds between two lines about the same activity.
-PAUSE = 30.0
 
 
 class ProgressBar:
@@ -39,20 +37,16 @@ class ProgressBar:
 
 
 class RunProgress(ProgressBar):
-    """The progress of `tuitrain train`, and of other commands that take long. Without a terminal, it prints a line when
-    the activity changes, and every `PAUSE` seconds."""
+    """The progress of commands that take long; without a terminal, a line for each activity."""
 
     def __init__(self) -> None:
         rate = TextColumn("{task.fields[rate]}", markup=False)
         super().__init__(TaskProgressColumn(), rate, TimeRemainingColumn(compact=True))
-        self._activity, self._printed = "", monotonic()
+        self._print_activity = activities(self.print)
 
     def prepare(self, activity: str, fraction: float | None) -> None:
-        # Counts follow a colon: `reading: 1,200 of 4,000 images`.
-        name, due = activity.partition(":")[0], monotonic() - self._printed > PAUSE
-        if not self._live and (name != self._activity or due):
-            self._activity, self._printed = name, monotonic()
-            self.print(activity)
+        if not self._live:
+            self._print_activity(activity, fraction)
         self._progress.update(
             self._task, description=activity, total=None if fraction is None else 1.0, completed=fraction or 0
         )
