@@ -126,7 +126,7 @@ def test_a_lack_of_memory_says_by_how_much_and_what_would_fit(quick: Quick, tmp_
     )
     assert state.fitting == {"data.batch_size": 32, "optimizer.accumulate": 6}
     assert fitting_texts(state) == {"data.batch_size": "32", "optimizer.accumulate": "6"}
-    # A run that goes on forgets it.
+    # A run that is resumed has no such settings.
     assert train(folder)[1].fitting == {}
 
 
