@@ -9,18 +9,8 @@ from msgspec import structs
 from tuitrain.errors import RunError
 from tuitrain.runs.folder import RunFolder, shown_status
 from tuitrain.runs.records import SlurmJob, State, Status, Waiting
-from tuitrain.runs.slurm import (
-    LOST,
-    change_state,
-    change_waiting,
-    end_lost,
-    end_waiting,
-    is_lost,
-    record_end,
-    wait_for_slurm,
-    waiting_runs,
-    waits_for_slurm,
-)
+from tuitrain.runs.slurm import LOST, change_waiting, end_lost, is_lost, waiting_runs, waits_for_slurm
+from tuitrain.runs.waiting import change_state, end_waiting, record_end, wait
 from tuitrain.runs.writer import RunWriter
 
 WriteRun = Callable[..., RunFolder]
@@ -36,7 +26,7 @@ def test_only_a_queued_run_with_a_job_waits_for_slurm() -> None:
 
 def test_the_record_and_other_changes_are_written_at_once(write_run: WriteRun) -> None:
     folder = write_run("one", status="failed", reason="NaN")
-    wait_for_slurm(folder, RECORD, slurm=SlurmJob(id="12"))
+    wait(folder, RECORD, slurm=SlurmJob(id="12"))
     state = folder.state()
     assert (state.status, state.reason, state.process) == ("queued", "", None)
     assert (state.waiting, state.slurm) == (RECORD, SlurmJob(id="12"))
@@ -48,7 +38,7 @@ def test_a_record_changes_only_while_the_run_waits(write_run: WriteRun) -> None:
     before = folder.state()
     change_waiting(folder, reason="other")
     assert folder.state() == before
-    wait_for_slurm(folder, RECORD)
+    wait(folder, RECORD)
     change_waiting(folder, reason="other")
     assert folder.state().waiting == structs.replace(RECORD, reason="other")
 
@@ -64,7 +54,7 @@ def test_a_process_that_owns_the_run_keeps_it(write_run: WriteRun) -> None:
     folder = write_run("one", status="stopped")
     writer = RunWriter(folder)
     with pytest.raises(RunError, match="has owned the run"):
-        wait_for_slurm(folder, RECORD)
+        wait(folder, RECORD)
     writer.close()
 
 
@@ -73,9 +63,9 @@ def test_a_wait_that_ends_is_recorded_with_its_reason(
     write_run: WriteRun, read: Callable[..., object], status: str
 ) -> None:
     folder = write_run("one", status="stopped")
-    assert end_waiting(folder, "failed", "why") is None
-    wait_for_slurm(folder, RECORD)
-    state = end_waiting(folder, status, "why")  # type: ignore[arg-type]
+    assert end_waiting(folder, "slurm", "failed", "why") is None
+    wait(folder, RECORD)
+    state = end_waiting(folder, "slurm", status, "why")  # type: ignore[arg-type]
     assert state == folder.state()
     assert state is not None
     assert (state.status, state.reason, state.waiting, state.process, state.phase) == (status, "why", None, None, "")
@@ -87,15 +77,15 @@ def test_a_wait_that_ends_is_recorded_with_its_reason(
 
 def test_a_wait_in_the_queue_is_not_ended(write_run: WriteRun) -> None:
     folder = write_run("one", status="stopped")
-    wait_for_slurm(folder, Waiting(by="queue", since=1.0))
-    assert end_waiting(folder, "failed", "why") is None
+    wait(folder, Waiting(by="queue", since=1.0))
+    assert end_waiting(folder, "slurm", "failed", "why") is None
     assert shown_status(folder.state()) == "queued"
 
 
 def test_a_run_that_had_ended_before_it_waited_keeps_that_end(write_run: WriteRun) -> None:
     folder = write_run("one")
-    wait_for_slurm(folder, structs.replace(RECORD, before="finished"))
-    state = end_waiting(folder, "failed", "why")
+    wait(folder, structs.replace(RECORD, before="finished"))
+    state = end_waiting(folder, "slurm", "failed", "why")
     assert state is not None
     assert (folder.state().status, folder.state().not_continued) == ("finished", "why")
 

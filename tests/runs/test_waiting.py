@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -90,7 +91,7 @@ def test_stop_cancels_a_waiting_run_and_stops_one_that_has_just_started(
     writer.close()
 
 
-@pytest.mark.parametrize("act", [cancel, change])
+@pytest.mark.parametrize("act", [cancel, partial(change, held=True)])
 def test_a_state_that_cannot_be_written(
     folder: RunFolder, act: Callable[[RunFolder], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:

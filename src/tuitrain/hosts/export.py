@@ -14,6 +14,7 @@ from tuitrain.errors import RunError
 from tuitrain.hosts import export_network
 from tuitrain.hosts.export_files import Files, check_free, nearest_folder
 from tuitrain.hosts.subprocesses import tuitrain_command
+from tuitrain.output_file import FORCE
 from tuitrain.runs import rows_csv
 from tuitrain.runs.catalog.follow import follow
 from tuitrain.runs.folder import RunFolder
@@ -97,7 +98,7 @@ def check_destination(
         if exists and format == "tensorboard":
             raise RunError(f"{plain(path)} is a file, and tensorboard needs a folder.", "Choose a folder.")
     if exists and not force:
-        raise RunError(f"{plain(path)} already exists.", "Choose another name, or replace it with --force.")
+        raise RunError(f"{plain(path)} already exists.", FORCE)
 
 
 def _files(path: Path, format: Format, *, as_folder: bool, card: bool) -> Files:

@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import NamedTuple, Self
 
 from tuitrain.errors import RunError
+from tuitrain.output_file import FORCE
 from tuitrain.text import plain
 
 _SUFFIXES = (".onnx", ".pt2", ".safetensors")
-_FORCE = "Choose another name, or replace it with --force."
 # An existing file without this word is the user's own.
 _MARK = b"tuitrain"
 
@@ -41,7 +41,7 @@ def check_free(files: Files, *, force: bool, description: bytes | None = None, o
         if path.is_dir():
             raise RunError(f"{plain(path)} is a folder.", "Choose a file name.")
         if path.exists() and not force:
-            raise RunError(f"{plain(path)} already exists.", _FORCE)
+            raise RunError(f"{plain(path)} already exists.", FORCE)
         if name != files.network:
             _check_ours(path)
     path = files.folder / files.description
@@ -50,7 +50,7 @@ def check_free(files: Files, *, force: bool, description: bytes | None = None, o
             return
         _check_ours(path)
         if not force:
-            raise RunError(f"{plain(path)} already exists, and describes another network.", _FORCE)
+            raise RunError(f"{plain(path)} already exists, and describes another network.", FORCE)
 
 
 def _check_ours(path: Path) -> None:

@@ -1,6 +1,5 @@
 """Write a report to a file, completely or not at all."""
 
-import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,12 +7,12 @@ from urllib.parse import quote
 
 from tuitrain.errors import RunError
 from tuitrain.files import replace
+from tuitrain.output_file import FORCE, check_output_file, not_written
 from tuitrain.runs.folder import RunFolder
 from tuitrain.text import plain
 
 SUFFIXES = (".html", ".htm", ".md", ".markdown")
 _MARKDOWN = SUFFIXES[2:]
-_FORCE = "Choose another name, or replace it with --force."
 # The end of the name of the folder beside a Markdown file that holds its pictures.
 _BESIDE = "_files"
 # The names of the files that a report writes into this folder.
@@ -31,17 +30,12 @@ def check_destination(path: Path, *, force: bool = False) -> None:
     if path.suffix.lower() not in SUFFIXES:
         hint = "Choose a name that ends in .html, or in .md for Markdown."
         raise RunError(f"{plain(path)} is neither HTML nor Markdown.", hint)
+    check_output_file(path, force=force)
     try:
-        if path.is_dir():
-            raise RunError(f"{plain(path)} is a folder.", "Choose a file name.")
-        if os.path.lexists(path) and not path.is_file():
-            raise RunError(f"{plain(path)} is no ordinary file.", "Choose another name.")
-        if path.exists() and not force:
-            raise RunError(f"{plain(path)} already exists.", _FORCE)
         if _is_markdown(path):
             _check_pictures(_folder(path), force=force)
     except OSError as error:
-        raise _not_written(path, error) from None
+        raise not_written(path, error) from None
 
 
 def write_report(folders: Sequence[RunFolder], path: Path, *, force: bool = False) -> list[Path]:
@@ -61,12 +55,8 @@ def write_report(folders: Sequence[RunFolder], path: Path, *, force: bool = Fals
         files = _write_pictures(_folder(path), pictures) if _is_markdown(path) else []
         replace(path, text.encode())
     except OSError as error:
-        raise _not_written(path, error) from None
+        raise not_written(path, error) from None
     return [path, *files]
-
-
-def _not_written(path: Path, error: OSError) -> RunError:
-    return RunError(f"{plain(path)} cannot be written: {error.strerror or plain(error)}.")
 
 
 def _is_markdown(path: Path) -> bool:
@@ -87,7 +77,7 @@ def _check_pictures(folder: Path, *, force: bool) -> None:
             f"The folder {plain(folder)} contains other files: {plain(others[0], 60)}.", "Choose another name."
         )
     if present and not force:
-        raise RunError(f"The folder {plain(folder)} already exists.", _FORCE)
+        raise RunError(f"The folder {plain(folder)} already exists.", FORCE)
 
 
 def _write_pictures(folder: Path, pictures: dict[str, bytes]) -> list[Path]:

@@ -15,7 +15,7 @@ from tuitrain.runs.folder import RunFolder, shown_status
 from tuitrain.runs.owner import OwnedError
 from tuitrain.runs.process import this_process
 from tuitrain.runs.records import SlurmJob, State, Waiting
-from tuitrain.runs.slurm import change_state, wait_for_slurm
+from tuitrain.runs.waiting import change_state, wait
 from tuitrain.runs.writer import RunWriter, encode_pretty
 
 WriteRun = Callable[..., RunFolder]
@@ -38,7 +38,7 @@ def run(slurm: FakeSlurm, write_run: WriteRun, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.delenv("SLURM_RESTART_COUNT", raising=False)
     slurm.answer("squeue", "0           RUNNING             None\n")
     folder = write_run("mine", status="stopped")
-    wait_for_slurm(folder, Waiting(by="slurm", since=0.0, job="12"))
+    wait(folder, Waiting(by="slurm", since=0.0, job="12"))
     return folder
 
 

@@ -16,7 +16,7 @@ from tuitrain.runs.control import Inbox
 from tuitrain.runs.folder import RunFolder, shown_status
 from tuitrain.runs.process import this_process
 from tuitrain.runs.records import SlurmJob, Waiting
-from tuitrain.runs.slurm import change_state, wait_for_slurm
+from tuitrain.runs.waiting import change_state, wait
 
 WriteRun = Callable[..., RunFolder]
 
@@ -24,7 +24,7 @@ WriteRun = Callable[..., RunFolder]
 @pytest.fixture
 def waiting(slurm: FakeSlurm, write_run: WriteRun) -> RunFolder:
     folder = write_run("mine", status="stopped")
-    wait_for_slurm(folder, Waiting(by="slurm", since=time.time(), job="12"))
+    wait(folder, Waiting(by="slurm", since=time.time(), job="12"))
     slurm.answer("squeue", f"{folder.path}/job.sh\n")
     return folder
 
@@ -88,7 +88,7 @@ def test_a_run_that_stops_by_itself_is_not_cancelled(slurm: FakeSlurm, running: 
 def test_a_folder_from_elsewhere_cannot_cancel_my_jobs(
     slurm: FakeSlurm, waiting: RunFolder, job: str, script: str, problem: str
 ) -> None:
-    wait_for_slurm(waiting, Waiting(by="slurm", since=0.0, job=job))
+    wait(waiting, Waiting(by="slurm", since=0.0, job=job))
     slurm.answer("squeue", script)
     with pytest.raises(RunError, match=problem):
         stop(waiting)

@@ -18,11 +18,11 @@ from tuitrain.hosts.slurm.watch import update_waiting
 from tuitrain.hosts.sweeps.background import stop_sweep
 from tuitrain.hosts.sweeps.worker import Worker, WorkerResources
 from tuitrain.runs.process import this_process
-from tuitrain.runs.slurm import change_state
 from tuitrain.runs.sweeps.catalog import create_sweep, list_sweeps
 from tuitrain.runs.sweeps.folder import SweepFolder
 from tuitrain.runs.sweeps.index import SweepIndex, open_jobs, sweep_status
 from tuitrain.runs.sweeps.records import Job, Record, Submission
+from tuitrain.runs.waiting import change_state
 
 TOML = '[sweep]\nname = "mine"\n[sweep.values]\n"optimizer.lr" = [0.1, 0.01, 0.001]\n'
 

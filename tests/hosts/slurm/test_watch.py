@@ -16,7 +16,8 @@ from tuitrain.hosts.slurm.reasons import describe
 from tuitrain.hosts.slurm.watch import SlurmWatch, update_waiting
 from tuitrain.runs.folder import RunFolder, shown_status
 from tuitrain.runs.records import SlurmJob, Waiting
-from tuitrain.runs.slurm import change_state, change_waiting, wait_for_slurm, waiting_runs
+from tuitrain.runs.slurm import change_waiting, waiting_runs
+from tuitrain.runs.waiting import change_state, wait
 from tuitrain.runs.writer import RunWriter
 
 WriteRun = Callable[..., RunFolder]
@@ -27,7 +28,7 @@ LONG_AGO = "2026-01-01T00:00:00"
 def waiting(write_run: WriteRun) -> RunFolder:
     """A run that has waited for a day for job 12."""
     folder = write_run("mine", status="stopped")
-    wait_for_slurm(folder, Waiting(by="slurm", since=time.time() - 86400, job="12", cluster="fake"))
+    wait(folder, Waiting(by="slurm", since=time.time() - 86400, job="12", cluster="fake"))
     return folder
 
 
@@ -67,7 +68,7 @@ def test_reasons_in_plain_words(job: tuple[str, ...], said: str) -> None:
 
 def test_one_question_updates_the_reason_of_each_run(slurm: FakeSlurm, waiting: RunFolder, write_run: WriteRun) -> None:
     other = write_run("other", status="stopped")
-    wait_for_slurm(other, Waiting(by="slurm", since=0.0, job="13", cluster="fake"))
+    wait(other, Waiting(by="slurm", since=0.0, job="13", cluster="fake"))
     slurm.answer("squeue", row() + row(reason="Priority", id="13") + row(id="14"))
     update_waiting([waiting, other])
     assert [reason(folder) for folder in (waiting, other)] == [
@@ -167,7 +168,7 @@ def test_a_cluster_without_accounting_ends_the_wait_for_a_forgotten_job(slurm: F
 def test_one_question_to_accounting_covers_all_runs(slurm: FakeSlurm, write_run: WriteRun) -> None:
     folders = {job: write_run(f"run-{job[:3]}", status="stopped") for job in ("12", "13_1", "14", "9" * 20, "a,b")}
     for job, folder in folders.items():
-        wait_for_slurm(folder, Waiting(by="slurm", since=0.0, job=job, cluster="fake"))
+        wait(folder, Waiting(by="slurm", since=0.0, job=job, cluster="fake"))
     slurm.answer("squeue", row(id="14"))
     slurm.answer("sacct", "13_1|CANCELLED by 0\n12|NODE_FAIL\n")
     update_waiting(list(folders.values()))
@@ -183,7 +184,7 @@ def test_a_silent_accounting_is_asked_once_and_delays_no_other_reason(
 ) -> None:
     folders = [write_run(f"run-{job}", status="stopped") for job in range(3)]
     for job, folder in enumerate(folders):
-        wait_for_slurm(folder, Waiting(by="slurm", since=0.0, job=str(job), cluster="fake"))
+        wait(folder, Waiting(by="slurm", since=0.0, job=str(job), cluster="fake"))
     slurm.answer("squeue", row())
     slurm.answer("sacct", "", 1, error="sacct: error: timed out\n")
     with pytest.raises(SlurmError):
@@ -331,7 +332,7 @@ def test_commands_ask_slurm_before_they_print(
     options = parse(["runs", str(waiting.path.parent)])
     options.run(options)
     assert "stopped" in capsys.readouterr().out
-    wait_for_slurm(waiting, Waiting(by="slurm", since=0.0, job="12"))
+    wait(waiting, Waiting(by="slurm", since=0.0, job="12"))
     slurm.answer("squeue", "", 1, error="squeue: error: no controller\n")
     options.run(options)
     printed = capsys.readouterr()

@@ -14,7 +14,8 @@ from tuitrain.cli.table import write_table
 from tuitrain.errors import ConfigError
 from tuitrain.hosts.explain.explained import Explained, Neighbour, Source
 from tuitrain.hosts.explain.explainer import opened
-from tuitrain.hosts.explain.png import check_destination, write_png
+from tuitrain.hosts.explain.png import write_png
+from tuitrain.output_file import check_output_file
 from tuitrain.runs.catalog.listing import find
 from tuitrain.text import did_you_mean, plain
 
@@ -27,7 +28,7 @@ def run(options: argparse.Namespace) -> int:
     sources = [_source(text, options.split) for text in options.images]
     files = _files(options.images, options.output)
     for file in files:
-        check_destination(file, force=options.force)
+        check_output_file(file, force=options.force)
     results = []
     checkpoint = checkpoint_or_last(folder, options.checkpoint)
     try:

@@ -5,22 +5,16 @@ import sys
 from math import log10
 
 from tuitrain.analysis import units
-from tuitrain.cli.commands.train import check_file
+from tuitrain.cli.commands.train import given_config
 from tuitrain.cli.output import print_json, print_message, progress
-from tuitrain.config.schema import Config
-from tuitrain.config.toml import read
-from tuitrain.config.values import override
 from tuitrain.hosts.lr_find import RangeTest, find_learning_rate
-from tuitrain.hosts.trust import config_code
 from tuitrain.text import utf8_locale
 
 WIDTH, HEIGHT = 70, 16
 
 
 def run(options: argparse.Namespace) -> int:
-    read_config, _ = read(options.config) if options.config else (Config(), "")
-    config = override(read_config, options.set)
-    check_file(options, config_code(config))
+    config, _ = given_config(options)
     with progress() as show:
         found = find_learning_rate(config, options.runs_dir, show)
     if options.json:

@@ -6,22 +6,17 @@ from typing import Any
 
 from tuitrain.analysis import units
 from tuitrain.analysis.memory import Need, operations
-from tuitrain.cli.commands.train import check_file
+from tuitrain.cli.commands.train import given_config
 from tuitrain.cli.output import print_json, print_line, progress
 from tuitrain.config.device_list import several_devices
 from tuitrain.config.formatting import format_value
 from tuitrain.config.schema import Config
-from tuitrain.config.toml import read
-from tuitrain.config.values import override
 from tuitrain.hosts.plan import Plan, make_plan
-from tuitrain.hosts.trust import config_code
 from tuitrain.text import plain, size
 
 
 def run(options: argparse.Namespace) -> int:
-    read_config, _ = read(options.config) if options.config else (Config(), "")
-    config = override(read_config, options.set)
-    check_file(options, config_code(config))
+    config, _ = given_config(options)
     with progress() as show:
         plan = make_plan(config, options.runs_dir, show)
     if options.json:

@@ -5,17 +5,14 @@ import shlex
 import sys
 
 from tuitrain.cli.commands.resume import check_continuation
-from tuitrain.cli.commands.train import check_file
+from tuitrain.cli.commands.train import given_config
 from tuitrain.cli.output import print_json, print_message
-from tuitrain.config.schema import Config
-from tuitrain.config.toml import read
-from tuitrain.config.values import override
 from tuitrain.errors import ConfigError
 from tuitrain.hosts.launch import RunSpec
 from tuitrain.hosts.resumable import change_settings
 from tuitrain.hosts.slurm.script import check_options
 from tuitrain.hosts.slurm.submit import resubmit_run, submit_run
-from tuitrain.hosts.trust import check_run, config_code
+from tuitrain.hosts.trust import check_run
 from tuitrain.runs.catalog.listing import find
 from tuitrain.runs.folder import RunFolder
 from tuitrain.text import plain
@@ -37,9 +34,7 @@ def run(options: argparse.Namespace) -> int:
 def _submit_new(options: argparse.Namespace) -> RunFolder:
     if options.epochs or options.schedule:
         raise ConfigError("--epochs and --schedule need --resume RUN.", "For a new run: --set training.epochs=N")
-    given, original = read(options.config) if options.config else (Config(), "")
-    config = override(given, options.set)
-    check_file(options, config_code(config))
+    config, original = given_config(options)
     if (folds := config.training.folds) is not None:
         raise ConfigError(
             f"training.folds = {folds} makes several runs.", "Submit them as a sweep: tuitrain sweep --submit N"

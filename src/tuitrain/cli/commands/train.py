@@ -38,9 +38,7 @@ POLL = 0.1
 
 
 def run(options: argparse.Namespace) -> int:
-    read_config, original = read(options.config) if options.config else (Config(), "")
-    config = override(read_config, options.set)
-    check_file(options, config_code(config))
+    config, original = given_config(options)
     check_queueing(options)
     if config.training.folds is not None:
         from tuitrain.cli.commands.folds import cross_validate
@@ -59,6 +57,15 @@ def run(options: argparse.Namespace) -> int:
         return report_background_run(start_in_background(spec), options.json)
     host = host_for(config.training.devices)
     return follow(host, lambda: host.start(spec), options.json)
+
+
+def given_config(options: argparse.Namespace) -> tuple[Config, str]:
+    """Return the configuration of -c and --set, whose code the user has typed or allowed, and the text of the file.
+    Raise TrustError and ConfigError."""
+    given, original = read(options.config) if options.config else (Config(), "")
+    config = override(given, options.set)
+    check_file(options, config_code(config))
+    return config, original
 
 
 def check_file(options: argparse.Namespace, code: Sequence[Code], trials: Sequence[Values] = ()) -> None:

@@ -4,10 +4,9 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tuitrain.errors import RunError
 from tuitrain.files import replace
 from tuitrain.hosts.explain.explained import Explained, SmallPicture
-from tuitrain.text import plain
+from tuitrain.output_file import not_written
 
 if TYPE_CHECKING:
     from PIL import Image as Images
@@ -16,21 +15,13 @@ if TYPE_CHECKING:
 _HEIGHT, _GAP = 224, 8
 
 
-def check_destination(path: Path, *, force: bool) -> None:
-    """Raise RunError if `path` exists and `force` is not given."""
-    if path.is_dir():
-        raise RunError(f"{plain(path)} is a folder.", "Choose a file name.")
-    if path.exists() and not force:
-        raise RunError(f"{plain(path)} already exists.", "Choose another name, or replace it with --force.")
-
-
 def write_png(explained: Explained, path: Path) -> None:
     """Write the file completely or not at all. Raise RunError if it cannot be written."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         replace(path, png_bytes(explained))
     except OSError as error:
-        raise RunError(f"{plain(path)} cannot be written: {error.strerror or plain(error)}.") from None
+        raise not_written(path, error) from None
 
 
 def png_bytes(explained: Explained) -> bytes:

@@ -35,23 +35,6 @@ class Item(Struct, frozen=True):
         return cls(name, content=content, size=len(content))
 
 
-def check_destination(path: Path, *, force: bool) -> None:
-    """Raise RunError if a bundle cannot have this name, or if the file exists and `force` is not given."""
-    try:
-        if path.is_dir():
-            raise RunError(f"{plain(path)} is a folder.", "Choose a file name.")
-        if os.path.lexists(path) and not path.is_file():
-            raise RunError(f"{plain(path)} is no ordinary file.", "Choose another name.")
-        if path.exists() and not force:
-            raise RunError(f"{plain(path)} already exists.", "Choose another name, or replace it with --force.")
-    except OSError as error:
-        raise not_written(path, error) from None
-
-
-def not_written(path: Path, error: OSError) -> RunError:
-    return RunError(f"{plain(path)} cannot be written: {error.strerror or plain(error)}.")
-
-
 def not_read(path: Path, error: OSError) -> RunError:
     return RunError(f"{plain(path)} cannot be read: {error.strerror or plain(error)}.")
 

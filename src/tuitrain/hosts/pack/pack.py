@@ -14,13 +14,14 @@ from tuitrain.config.code import runs_python
 from tuitrain.config.schema import Config
 from tuitrain.files import replace_by
 from tuitrain.hosts.launch import ProgressCallback
-from tuitrain.hosts.pack.bundle import Item, check_destination, not_written, write_items
+from tuitrain.hosts.pack.bundle import Item, write_items
 from tuitrain.hosts.pack.contents import Contents, collect
 from tuitrain.hosts.pack.pip import pip_command
 from tuitrain.hosts.pack.requirements import TORCH
 from tuitrain.hosts.pack.target import Target
 from tuitrain.hosts.pack.wheels import Wheel, get_wheels
 from tuitrain.hosts.paths import with_absolute_paths
+from tuitrain.output_file import check_output_file, not_written
 from tuitrain.text import plain, size
 
 # The minor version of glibc 2 that manylinux2014 needs.
@@ -53,7 +54,7 @@ class Packed(Struct, frozen=True):
 
 def pack(spec: PackSpec, progress: ProgressCallback) -> Packed:
     """Write the bundle, without running the user's code. Raise TuitrainError if that fails; then no new file exists."""
-    check_destination(spec.path, force=spec.force)
+    check_output_file(spec.path, force=spec.force)
     pip_command()  # Raises an error before anything is downloaded.
     contents = collect(with_absolute_paths(spec.config, spec.runs_dir), spec.original, progress)
     wheels: list[Wheel] = []

@@ -16,7 +16,7 @@ from tuitrain.runs.folder import RunFolder, shown_status
 from tuitrain.runs.owner import OwnedError
 from tuitrain.runs.process import SILENCE
 from tuitrain.runs.records import ACTIVE, SlurmJob, State, Waiting
-from tuitrain.runs.slurm import change_state, record_end, wait_for_slurm
+from tuitrain.runs.waiting import change_state, record_end, wait
 from tuitrain.runs.writer import RunWriter, log_line
 from tuitrain.text import plain
 
@@ -104,9 +104,12 @@ def _is_mine(state: State, job: ThisJob) -> bool:
     return state.status in ACTIVE and state.slurm is not None and state.slurm.id == job.id
 
 
-def retry_owned(action: Callable[[], T], leaving: Callable[[], bool] = lambda: False) -> T:
-    """Call `action` again while another process owns the run, for up to `OWNED_SECONDS` and until the job must end."""
-    deadline = time.monotonic() + OWNED_SECONDS
+def retry_owned(
+    action: Callable[[], T], leaving: Callable[[], bool] = lambda: False, seconds: float = OWNED_SECONDS
+) -> T:
+    """Call `action` again while another process owns the run, for up to `seconds` and until `leaving`. Raise OwnedError
+    if it still does."""
+    deadline = time.monotonic() + seconds
     while True:
         try:
             return action()
@@ -129,7 +132,7 @@ def _leave(folder: RunFolder, job: ThisJob, inbox: Inbox) -> State:
     reason = f"requeued at step {state.step:,}"
     record = structs.replace(record, requeued_at=state.step)
     waiting = Waiting(by="slurm", since=time.time(), job=job.id, reason=reason, cluster=cluster_of_job())
-    retry_owned(lambda: wait_for_slurm(folder, waiting, slurm=record))
+    retry_owned(lambda: wait(folder, waiting, slurm=record))
     say(f"Slurm job {job.id} is requeued at step {state.step:,}")
     if problem := requeue(job) if ending == "ending" else "":
         remedy = f"Resume the run with: tuitrain submit --resume {plain(folder.id)}"

@@ -10,8 +10,9 @@ from tuitrain.hosts.slurm.script import SCRIPT
 from tuitrain.runs.control import send
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.owner import OwnedError
-from tuitrain.runs.slurm import end_waiting, waits_for_slurm
+from tuitrain.runs.slurm import waits_for_slurm
 from tuitrain.runs.sweeps.folder import SweepFolder
+from tuitrain.runs.waiting import end_waiting
 from tuitrain.text import plain
 
 # Seconds in which the training loop must stop by itself, and between two reads of its state.
@@ -34,7 +35,7 @@ def stop(folder: RunFolder, seconds: float = STOP_SECONDS) -> str:
     if (waiting := waits_for_slurm(state)) is not None:
         cancel_job(folder.path, waiting.job)
         try:
-            if end_waiting(folder, "stopped", CANCELLED):
+            if end_waiting(folder, "slurm", "stopped", CANCELLED):
                 return f"cancelled Slurm job {waiting.job}"
         except OwnedError:
             pass

@@ -1,6 +1,7 @@
 """Submit runs to Slurm."""
 
 import time
+from contextlib import suppress
 
 from msgspec import structs
 
@@ -11,17 +12,19 @@ from tuitrain.hosts.launch import RunSpec, create_run
 from tuitrain.hosts.resumable import check_resumable
 from tuitrain.hosts.slurm import client
 from tuitrain.hosts.slurm.client import Accepted, SlurmError
+from tuitrain.hosts.slurm.job import retry_owned
 from tuitrain.hosts.slurm.script import check_options, removed_if_refused, sbatch_options, write_script
 from tuitrain.hosts.trust import code_key, config_code
 from tuitrain.runs.control import Inbox
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.owner import OwnedError
 from tuitrain.runs.records import State, Waiting
-from tuitrain.runs.slurm import change_state, change_waiting, end_waiting, wait_for_slurm
+from tuitrain.runs.slurm import change_waiting
+from tuitrain.runs.waiting import change_state, end_waiting, wait
 
 SUBMITTING = "being submitted"
-# Seconds to wait for a process that owns the run, and between two attempts.
-OWNED_SECONDS, RETRY = 10.0, 0.1
+# Seconds to wait for a process that owns the run.
+OWNED_SECONDS = 10.0
 
 
 def submit_run(spec: RunSpec, sbatch: str = "") -> RunFolder:
@@ -71,24 +74,22 @@ def _submit(
     record = Waiting(by="slurm", since=time.time(), reason=SUBMITTING, cluster=client.cluster_name())
     if before is not None:
         record = structs.replace(record, before=before.status, before_reason=before.reason)
-    wait_for_slurm(folder, record)
+    wait(folder, record)
     try:
         job = client.submit(options, script)
     except SlurmError as error:
         if not error.refused:
-            end_waiting(folder, "failed", str(error))
+            end_waiting(folder, "slurm", "failed", str(error))
         raise
     _record_job(folder, job)
 
 
 def _record_job(folder: RunFolder, job: Accepted) -> None:
     changes = {"cluster": job.cluster} if job.cluster else {}
-    deadline = time.monotonic() + OWNED_SECONDS
-    while folder.state().waiting is not None and time.monotonic() < deadline:
-        try:
-            change_waiting(folder, job=job.id, reason="submitted", **changes)
-        except OwnedError:
-            # The job is starting, or another process is looking at the run.
-            time.sleep(RETRY)
-        else:
-            return
+    # While the job is starting or another process is looking at the run, the run has an owner.
+    with suppress(OwnedError):
+        retry_owned(
+            lambda: change_waiting(folder, job=job.id, reason="submitted", **changes),
+            lambda: folder.state().waiting is None,
+            OWNED_SECONDS,
+        )

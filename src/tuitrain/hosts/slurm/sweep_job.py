@@ -15,9 +15,9 @@ from tuitrain.hosts.sweeps.pool import HEARTBEAT
 from tuitrain.hosts.sweeps.worker import Worker, WorkerResources
 from tuitrain.runs.files import read
 from tuitrain.runs.process import this_process
-from tuitrain.runs.slurm import change_state
 from tuitrain.runs.sweeps.folder import SweepFolder
 from tuitrain.runs.sweeps.index import Outcome, SweepIndex
+from tuitrain.runs.waiting import change_state
 
 # Seconds between two checks for a signal or a command.
 POLL = 0.2

@@ -16,8 +16,9 @@ from tuitrain.hosts.slurm.reasons import describe
 from tuitrain.hosts.subprocesses import last_line
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.records import Waiting
-from tuitrain.runs.slurm import change_waiting, end_lost, end_waiting, is_lost, wait_for_slurm, waits_for_slurm
+from tuitrain.runs.slurm import change_waiting, end_lost, is_lost, waits_for_slurm
 from tuitrain.runs.sweeps.folder import SweepFolder
+from tuitrain.runs.waiting import end_waiting, wait
 from tuitrain.text import plain
 
 # Seconds between two questions to Slurm: usually, and when nobody has pressed a key for `IDLE_AFTER` seconds.
@@ -94,7 +95,7 @@ def _update_run(folder: RunFolder, jobs: dict[str, Listed], cluster: str, asked:
         job = jobs.get(state.slurm.id) if state.slurm and is_lost(state) else None
         if job is not None and job.state == "PENDING":
             record = Waiting(by="slurm", since=asked, job=job.id, reason=describe(job), cluster=cluster)
-            wait_for_slurm(folder, record)
+            wait(folder, record)
         elif job is not None and job.state in KILLED:
             # The killed process could not record the reason.
             resume = f"Continue it: tuitrain submit --resume {plain(folder.id)}"
@@ -103,7 +104,7 @@ def _update_run(folder: RunFolder, jobs: dict[str, Listed], cluster: str, asked:
         return None
     elif not waiting.job:
         if waiting.since < asked - SUBMISSION:
-            end_waiting(folder, "failed", "The submission was interrupted. Look for its job with: squeue --me")
+            end_waiting(folder, "slurm", "failed", "The submission was interrupted. Look for its job with: squeue --me")
     elif (job := jobs.get(waiting.job)) is not None and job.state not in ENDED:
         if describe(job) != waiting.reason:
             change_waiting(folder, reason=describe(job))
@@ -145,7 +146,7 @@ def _record_end(folder: RunFolder, waiting: Waiting, how: str) -> None:
     else:
         printed = last_line(folder.log_file)
         reason = f"{name} ended before it trained the run: {how}{f' ({printed})' if printed else ''}. {resume}"
-    end_waiting(folder, status, reason)
+    end_waiting(folder, "slurm", status, reason)
 
 
 def _update_sweep(folder: SweepFolder, jobs: list[Listed], cluster: str, asked: float) -> None:
