@@ -67,6 +67,8 @@ class DirectBackward:
         assert isinstance(setup.model, MLP)
         self._layers = direct_layers(setup.model, setup.config.model.activation)
         self._class_weights, self._label_smoothing = setup.class_weights, setup.config.training.label_smoothing
+        # The factor of the gradients () by the number of mini-batches in a step.
+        self._factors: dict[int, Tensor] = {}
         # Whether the gradients hold those of an earlier mini-batch of this step.
         self._add = False
 
@@ -74,25 +76,26 @@ class DirectBackward:
         output = images.detach().flatten(1)
         for layer in self._layers:
             output = layer.forward(output)
-        loss, grad = self._loss_and_gradient(output, labels, 1 / accumulated)
+        if accumulated not in self._factors:
+            self._factors[accumulated] = torch.tensor(1 / accumulated)
+        loss, grad = self._loss_and_gradient(output, labels, self._factors[accumulated])
         for layer in reversed(self._layers):
             grad = layer.backward(grad, add=self._add)
         self._add = True
         return loss, output
 
-    def _loss_and_gradient(self, logits: Tensor, labels: Tensor, factor: float) -> tuple[Tensor, Tensor]:
-        """Return the mean cross-entropy () and `factor` times its gradient with respect to the logits (N, K)."""
-        scale = torch.tensor(factor)
+    def _loss_and_gradient(self, logits: Tensor, labels: Tensor, factor: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the mean cross-entropy () and `factor` () times its gradient with respect to the logits (N, K)."""
         if self._label_smoothing or labels.is_floating_point():
             leaf = logits.detach().requires_grad_()
             with torch.enable_grad():
                 loss = mean_loss(leaf, labels, self._class_weights, self._label_smoothing)
-            (grad,) = torch.autograd.grad(loss, leaf, scale)
+            (grad,) = torch.autograd.grad(loss, leaf, factor)
             return loss.detach(), grad
         log_softmax, weights = torch.log_softmax(logits, 1), self._class_weights
         # Reduction 1 is the mean; -100 is the class that torch ignores by default.
         loss, total = aten.nll_loss_forward(log_softmax, labels, weights, 1, -100)
-        grad = aten.nll_loss_backward(scale, log_softmax, labels, weights, 1, -100, total)
+        grad = aten.nll_loss_backward(factor, log_softmax, labels, weights, 1, -100, total)
         return loss, log_softmax_backward(grad, log_softmax, 1, torch.float32)
 
     def zero_grad(self) -> None:

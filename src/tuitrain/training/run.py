@@ -95,8 +95,9 @@ def _choose_batch_size(setup: Setup, writer: RunWriter) -> None:
         from tuitrain.training.estimate.automatic import choose_batch_size
 
         writer.update(phase="finding the batch size")
-        size = choose_batch_size(setup, writer.folder.info().batch_size)
-        writer.log(f"data.batch_size = auto: {size:,} images per batch")
+        note = choose_batch_size(setup, writer.folder.info().batch_size)
+        size = f"{setup.config.data.images_per_batch:,} images per batch"
+        writer.log(f"data.batch_size = auto: {size}{f', {note}' if note else ''}")
 
 
 def _unwritable(folder: RunFolder, error: OSError, ending: Ending) -> TrainingError:

@@ -31,6 +31,12 @@ def fitting(limit: int) -> Callable[[Config], Need]:
     return estimate
 
 
+def chosen(setup: Setup, recorded: int = 0) -> tuple[int, str]:
+    """Return the batch size that is chosen, and the note."""
+    note = choose_batch_size(setup, recorded)
+    return setup.config.data.images_per_batch, note
+
+
 @pytest.mark.parametrize(
     ("limit", "images", "expected"),
     [
@@ -78,7 +84,7 @@ def test_the_run_records_its_batch_size_and_keeps_it(
 def test_choosing_changes_neither_weights_nor_generators(quick: Quick) -> None:
     setup = prepare(quick("data.batch_size=auto", "model.name=cnn", "model.dropout=0.5"), lambda *_: None)
     before, state = [value.clone() for value in weights(setup)], torch.get_rng_state()
-    assert choose_batch_size(setup) == 64
+    assert chosen(setup) == (64, "")
     assert setup.config.data.batch_size == 64
     assert setup.batches_per_epoch == 21
     assert all(map(torch.equal, before, weights(setup)))
@@ -97,9 +103,9 @@ def test_a_gpu_takes_real_steps_and_halves_the_batch(quick: Quick, monkeypatch: 
 
     monkeypatch.setattr(automatic, "warm_up", steps)
     monkeypatch.setattr(automatic, "_estimated", lambda _: 256)
-    assert choose_batch_size(setup) == 64
+    assert chosen(setup) == (64, "")
     assert tried == [256, 128, 64]
-    assert choose_batch_size(setup, recorded=512) == 512
+    assert chosen(setup, recorded=512) == (512, "")
     assert len(tried) == 3
 
 
@@ -108,7 +114,8 @@ def test_a_network_that_cannot_be_estimated_takes_the_default(quick: Quick, monk
         raise RuntimeError
 
     monkeypatch.setattr("tuitrain.training.estimate.batch.estimate_need", broken)
-    assert choose_batch_size(prepare(quick("data.batch_size=auto"), lambda *_: None)) == 64
+    size, note = chosen(prepare(quick("data.batch_size=auto"), lambda *_: None))
+    assert (size, "cannot be estimated" in note) == (64, True)
 
 
 def test_runs_with_an_automatic_batch_size_are_not_stacked(quick: Quick) -> None:

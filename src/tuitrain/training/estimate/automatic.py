@@ -14,17 +14,19 @@ from tuitrain.training.estimate.sizes import bytes_of, kept_tensors
 from tuitrain.training.setup import Setup
 
 
-def choose_batch_size(setup: Setup, recorded: int = 0) -> int:
-    """Set the batch size of `setup`, whose configuration says auto, and return it: `recorded`, the size with which the
-    run trained before, or if that is 0 the largest power of two that fits. On a GPU, try it with real steps."""
-    _use(setup, recorded or _estimated(setup))
+def choose_batch_size(setup: Setup, recorded: int = 0) -> str:
+    """Set the batch size of `setup`, whose configuration says auto: `recorded`, the size with which the run trained
+    before, or if that is 0 the largest power of two that fits. On a GPU, try it with real steps. Return a note if the
+    network cannot be estimated, or an empty text."""
+    estimated = recorded or _estimated(setup)
+    _use(setup, estimated or min(Data().images_per_batch, max(2, len(setup.dataset.train))))
     while not recorded and setup.device.type == "cuda" and not _fits(setup) and setup.config.data.images_per_batch > 2:
         _use(setup, setup.config.data.images_per_batch // 2)
-    return setup.config.data.images_per_batch
+    return "" if estimated else "the default, because the memory of the network cannot be estimated"
 
 
-def _estimated(setup: Setup) -> int:
-    """Return the estimated size; the default, if the network cannot be estimated."""
+def _estimated(setup: Setup) -> int | None:
+    """Return the largest size that fits; None if the network cannot be estimated."""
     dataset, device, config = setup.dataset, setup.device, setup.config
     # The images are in memory already; the network is, too, but the estimate includes it.
     free = free_memory(device) + bytes_of(kept_tensors(setup))
@@ -32,7 +34,7 @@ def _estimated(setup: Setup) -> int:
     # A user's network may read values, which fake tensors do not have, and draw from the generator of the run.
     with suppress(Exception, SystemExit), torch.random.fork_rng(devices=[]):
         return with_batch_size(config, len(dataset.train), estimate).data.images_per_batch
-    return min(Data().images_per_batch, max(2, len(dataset.train)))
+    return None
 
 
 def _fits(setup: Setup) -> bool:
