@@ -66,9 +66,9 @@ class Need(Struct, frozen=True, kw_only=True):
         return self.free is None or self.total <= self.free
 
     def __str__(self) -> str:
-        """Return `4.1 GFLOP per step · 1.8 GB of 8.0 GB free on cuda:0`."""
+        """Return `1.8 GB of 8.0 GB free on cuda:0`."""
         free = "" if self.free is None else f" of {size(self.free)} free"
-        return f"{operations(self.step.flops)} per step · {size(self.total)}{free} on {self.device}"
+        return f"{size(self.total)}{free} on {self.device}"
 
 
 def operations(count: float) -> str:

@@ -216,7 +216,8 @@ async def test_many_layers_are_scrolled(tmp_path: Path) -> None:
 async def test_a_preset_updates_the_preview(tmp_path: Path) -> None:
     async with opened(tmp_path) as form:
         await form.until(lambda: "mlp 64-128-256-10" in form.said("facts"))
-        assert "43,914 parameters · " in form.said("facts")
+        assert "43,914 parameters" in form.said("facts")
+        assert "memory " in form.said("facts")
         assert "1,293 train · 144 validation · 360 test" in form.said("facts")
         assert "21 per epoch · 210 in total" in form.said("facts")
         assert "33,024" in form.said("layers")

@@ -17,10 +17,15 @@ def lines(free: int | None, device: str = "cpu", *, compact: bool = False) -> st
     return facts(preview, 1, {}, compact=compact).plain
 
 
-def test_one_line_says_what_the_run_needs() -> None:
-    found = lines(8 * 10**9)
-    assert "12,300,000 parameters · 4.1 GFLOP per step · 1.3 GB of 8.0 GB free on cpu" in found
-    assert "does not fit" not in found
+def test_what_the_run_needs_fits_into_each_layout() -> None:
+    found = lines(8 * 10**9).splitlines()
+    assert "size     12,300,000 parameters · 4.1 GFLOP per step" in found
+    assert "memory   1.3 GB of 8.0 GB free on cpu" in found
+    compact = lines(8 * 10**9, compact=True).splitlines()
+    assert "network  resnet18 · 12,300,000 parameters · 1.3 GB of 8.0 GB free on cpu" in compact
+    assert max(map(len, found)) < 60
+    assert max(map(len, compact)) < 78
+    assert not any("does not fit" in line for line in found)
     assert "1.3 GB on cpu" in lines(None)
 
 

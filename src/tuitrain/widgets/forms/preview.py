@@ -10,9 +10,10 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from tuitrain.analysis import units
+from tuitrain.analysis.memory import operations
 from tuitrain.config.schema import Config
 from tuitrain.config.sweeps.sweep import Values, format_trial
-from tuitrain.hosts.preview.preview import Preview
+from tuitrain.hosts.preview.preview import NetworkSummary, Preview
 from tuitrain.hosts.preview.weights import InitialWeights
 from tuitrain.hosts.trust import config_code
 from tuitrain.image_folder.splits import counts_with_sources
@@ -111,16 +112,25 @@ def facts(preview: Preview, runs: int, first: Values, *, compact: bool) -> Conte
 
 
 def _network_lines(preview: Preview, *, compact: bool) -> list[tuple[str, str]]:
-    title, size = ("-", "-") if preview.final else ("building …", "…")
-    if preview.network is not None:
-        title = plain(preview.network.title)
-        size = f"{units.count(preview.network.parameters)} parameters · {preview.need or _least_memory(preview)}"
-    lines = [("network", title), ("size", size)]
-    if compact:
-        lines = [("network", f"{title} · {size}" if preview.network else title)]
-    if (need := preview.need) and not need.fits:
+    network, need = preview.network, preview.need
+    if network is None:
+        lines = [("network", "-" if preview.final else "building …")]
+        lines += [] if compact else [("size", "-" if preview.final else "…")]
+    elif compact:
+        # The memory is worth more than the operations where only one of them fits.
+        parts = plain(network.title), _parameters(network), str(need or _least_memory(preview))
+        lines = [("network", " · ".join(parts))]
+    else:
+        work = f" · {operations(need.step.flops)} per step" if need else ""
+        lines = [("network", plain(network.title)), ("size", f"{_parameters(network)}{work}")]
+        lines.append(("memory", str(need or _least_memory(preview))))
+    if need and not need.fits:
         lines.append(("✗", f"does not fit: needs {units.size(need.total)}. Try a smaller batch_size, with accumulate"))
     return [*lines, ("weights", _weights(preview.weights))] if preview.weights else lines
+
+
+def _parameters(network: NetworkSummary) -> str:
+    return f"{units.count(network.parameters)} parameters"
 
 
 def _least_memory(preview: Preview) -> str:
