@@ -14,7 +14,8 @@ from tuitrain.analysis.known_curve import known_curve
 from tuitrain.analysis.next_step import CurveResult
 from tuitrain.cli import main
 from tuitrain.config.values import override
-from tuitrain.hosts.sweeps.worker import Worker, WorkerResources
+from tuitrain.hosts.resources import WorkerResources
+from tuitrain.hosts.sweeps.worker import Worker
 from tuitrain.runs.folder import RunFolder, folders
 from tuitrain.runs.follower import Follower
 from tuitrain.runs.sweeps.catalog import list_sweeps

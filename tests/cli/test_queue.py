@@ -257,3 +257,9 @@ def test_the_queue_outlives_its_terminal_and_its_runs_outlive_the_queue(home: Pa
 def signal_queue(runs_dir: Path, number: signal.Signals) -> None:
     (session,) = QueueFolder(runs_dir).sessions()
     os.kill(session.process.pid, number)
+
+
+def test_a_run_waits_for_one_scheduler_only(tuitrain: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        tuitrain("submit", "--queue")
+    assert "unrecognized arguments: --queue" in capsys.readouterr().err

@@ -16,7 +16,8 @@ from tuitrain.config.values import override
 from tuitrain.errors import RunError
 from tuitrain.hosts.background import resume_in_background
 from tuitrain.hosts.launch import RunSpec, create_run, resume_run
-from tuitrain.hosts.sweeps.worker import Worker, WorkerResources
+from tuitrain.hosts.resources import WorkerResources
+from tuitrain.hosts.sweeps.worker import Worker
 from tuitrain.runs.control import Inbox
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import Follower

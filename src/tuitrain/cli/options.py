@@ -74,9 +74,13 @@ def add_settings(command: Parser) -> None:
 
 
 def add_train(train: Parser) -> None:
-    add_settings(train)
-    train.add_argument("--name", default="", metavar="NAME", help="name of the run")
+    _add_new_run(train)
     add_queueing(train)
+
+
+def _add_new_run(command: Parser) -> None:
+    add_settings(command)
+    command.add_argument("--name", default="", metavar="NAME", help="name of the run")
 
 
 def add_queueing(command: Parser) -> None:
@@ -102,7 +106,7 @@ def add_queue(queue: Parser) -> None:
 
 
 def add_submit(submit: Parser) -> None:
-    add_train(submit)
+    _add_new_run(submit)
     add_sbatch(submit)
     submit.add_argument("--resume", metavar="RUN", help="continue a run that has ended, from its last checkpoint")
     add_extension(submit)

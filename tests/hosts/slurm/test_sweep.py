@@ -11,12 +11,13 @@ from fake_slurm import FakeSlurm
 from tuitrain.cli.parser import parse
 from tuitrain.errors import RunError
 from tuitrain.hosts.launch import RunSpec, create_run
+from tuitrain.hosts.resources import WorkerResources
 from tuitrain.hosts.slurm import sweep_job
 from tuitrain.hosts.slurm.sweep import submit_new_sweep, submit_sweep
 from tuitrain.hosts.slurm.sweep_job import work_in_job
 from tuitrain.hosts.slurm.watch import update_waiting
 from tuitrain.hosts.sweeps.background import stop_sweep
-from tuitrain.hosts.sweeps.worker import Worker, WorkerResources
+from tuitrain.hosts.sweeps.worker import Worker
 from tuitrain.runs.process import this_process
 from tuitrain.runs.sweeps.catalog import create_sweep, list_sweeps
 from tuitrain.runs.sweeps.folder import SweepFolder

@@ -13,11 +13,12 @@ from tuitrain.config.schema import Config
 from tuitrain.config.sweeps.sweep import Values
 from tuitrain.config.values import flatten
 from tuitrain.errors import ConfigError, RunError
+from tuitrain.hosts.resources import WorkerResources
 from tuitrain.hosts.sweeps.background import start_sweep_in_background
 from tuitrain.hosts.sweeps.pool import WorkerPool
 from tuitrain.hosts.sweeps.pruning import FinishedLosses, prune_reason, validation_losses
 from tuitrain.hosts.sweeps.sampling import report_outcomes, sample_values
-from tuitrain.hosts.sweeps.worker import Worker, WorkerResources
+from tuitrain.hosts.sweeps.worker import Worker
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.records import Best, RunInfo, Score
 from tuitrain.runs.rows import Evaluated

@@ -14,7 +14,8 @@ from tuitrain.config.toml import dumps
 from tuitrain.errors import RunError
 from tuitrain.hosts.background import resume_in_background
 from tuitrain.hosts.launch import RunSpec, create_run, resume_run, resume_stacked_runs
-from tuitrain.hosts.sweeps.worker import Worker, WorkerResources
+from tuitrain.hosts.resources import WorkerResources
+from tuitrain.hosts.sweeps.worker import Worker
 from tuitrain.runs.control import Inbox
 from tuitrain.runs.folder import RunFolder, shown_status
 from tuitrain.runs.follower import Follower

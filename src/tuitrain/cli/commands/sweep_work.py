@@ -5,7 +5,8 @@ import os
 import signal
 import sys
 
-from tuitrain.hosts.sweeps.worker import WorkerResources, run_worker
+from tuitrain.hosts.resources import WorkerResources
+from tuitrain.hosts.sweeps.worker import run_worker
 
 
 def run(options: argparse.Namespace) -> int:

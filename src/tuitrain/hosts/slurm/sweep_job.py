@@ -9,10 +9,11 @@ from msgspec import structs
 
 from tuitrain.errors import RunError
 from tuitrain.files import replace
+from tuitrain.hosts.resources import WorkerResources
 from tuitrain.hosts.slurm.client import call
 from tuitrain.hosts.slurm.job import ThisJob, ending_of, handle_signals, requeue, say
 from tuitrain.hosts.sweeps.pool import HEARTBEAT
-from tuitrain.hosts.sweeps.worker import Worker, WorkerResources
+from tuitrain.hosts.sweeps.worker import Worker
 from tuitrain.runs.files import read
 from tuitrain.runs.process import this_process
 from tuitrain.runs.sweeps.folder import SweepFolder

@@ -16,7 +16,7 @@ from tuitrain.config.stackable import stacking_key
 from tuitrain.config.sweeps.sweep import Sweep, Values, short_names
 from tuitrain.errors import RunError, TuitrainError
 from tuitrain.hosts.launch import RunSpec, create_run, resume_run, resume_stacked_runs
-from tuitrain.hosts.resources import WorkerResources as WorkerResources
+from tuitrain.hosts.resources import WorkerResources
 from tuitrain.hosts.sweeps.pruning import FinishedLosses, PruningInbox
 from tuitrain.hosts.sweeps.sampling import report_outcomes, sample_values
 from tuitrain.hosts.trust import (
