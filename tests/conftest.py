@@ -1,5 +1,6 @@
 """Fixtures for all tests: no test touches the user's own folders or leaves torch's global settings changed."""
 
+import gc
 import os
 import random
 import signal
@@ -24,16 +25,18 @@ QUICK = ("training.device=cpu", "training.threads=1")
 # Files and folders that start processes or terminals, train for long, or test what torch computes, which no version of
 # Python changes: `-m "not slow"` leaves them out.
 SLOW = (
-    "app/test_bursts.py", "app/test_fuzz.py", "app/test_other_tools.py", "app/test_outlive.py", "app/test_palette.py",
-    "app/test_terminal.py", "app/test_typed_ahead.py", "app/test_warmup.py", "app/test_which_is_better.py", "cli/",
-    "docs/", "hosts/pack/test_install.py", "hosts/queue/test_killed.py", "hosts/slurm/test_cluster.py",
-    "hosts/test_background", "hosts/test_log_capture.py", "hosts/test_preload.py", "hosts/test_ranks.py",
-    "hosts/test_thread.py", "report/test_content.py", "report/test_drawing.py", "runs/test_full_disk.py",
-    "runs/test_owner.py", "screens/compare/", "screens/new_run/", "screens/predict/",
-    "screens/results/", "screens/sweep/", "screens/training/", "screens/test_", "test_imports.py",
+    "app/test_bursts.py", "app/test_crash.py", "app/test_fuzz.py", "app/test_other_tools.py", "app/test_outlive.py",
+    "app/test_palette.py", "app/test_terminal.py", "app/test_typed_ahead.py", "app/test_warmup.py",
+    "app/test_which_is_better.py", "cli/", "docs/", "hosts/pack/test_install.py", "hosts/preview/",
+    "hosts/queue/test_killed.py", "hosts/slurm/test_cluster.py", "hosts/test_background", "hosts/test_log_capture.py",
+    "hosts/test_preload.py", "hosts/test_ranks.py", "hosts/test_signals.py", "hosts/test_thread.py",
+    "report/test_content.py", "report/test_drawing.py", "runs/test_damaged.py", "runs/test_full_disk.py",
+    "runs/test_owner.py", "screens/compare/", "screens/new_run/", "screens/predict/", "screens/results/",
+    "screens/sweep/", "screens/test_", "screens/training/", "test_imports.py", "training/cuda_graphs/",
     "training/distributed/", "training/estimate/", "training/evaluation/", "training/explain/", "training/export/",
     "training/fine_tuning/", "training/lr_finder/", "training/models/", "training/optim/", "training/prediction/",
-    "training/run/test_detach.py", "training/run/test_resume.py", "training/stacking/", "training/test_mnist.py",
+    "training/run/test_augmented_runs.py", "training/run/test_detach.py", "training/run/test_extension.py",
+    "training/run/test_resume", "training/stacking/", "training/test_backward.py", "training/test_mnist.py",
     "training/weights/",
 )  # fmt: skip
 # Matplotlib looks for fonts once, instead of once per process.
@@ -44,11 +47,22 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # pytest-xdist may set these, which would override the size of every terminal that a test opens.
 for name in ("COLUMNS", "LINES"):
     os.environ.pop(name, None)
+# Every module of the suite stays loaded: looking for garbage among them as often as usual takes a tenth of the time.
+gc.set_threshold(20_000, 20, 50)
+
+
+def is_slow(path: Path) -> bool:
+    return path.relative_to(ROOT / "tests").as_posix().startswith(SLOW)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Do not import what will not run: torchvision and timm take seconds in each worker."""
+    return (config.option.markexpr == "not slow" and collection_path.is_file() and is_slow(collection_path)) or None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if item.path.relative_to(ROOT / "tests").as_posix().startswith(SLOW):
+        if is_slow(item.path):
             item.add_marker("slow")
 
 

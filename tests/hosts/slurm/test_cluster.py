@@ -4,7 +4,9 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
+from subprocess import CalledProcessError
 
 import pytest
 
@@ -59,9 +61,15 @@ def start_again(cluster: Cluster, folder: RunFolder, steps: int) -> None:
     state = folder.state()
     assert state.waiting is not None
     job = state.waiting.job
-    until(lambda: cluster("squeue", "--noheader", f"--jobs={job}", "--format=%T").strip() == "PENDING", folder)
-    cluster("scontrol", "update", f"JobId={job}", "StartTime=now")
-    until(lambda: not waits(folder) and folder.state().step > steps, folder)
+
+    def started() -> bool:
+        # Slurm sets the start once more while it cleans up after the job.
+        if waits(folder) and cluster("squeue", "--noheader", f"--jobs={job}", "--format=%T").strip() == "PENDING":
+            with suppress(CalledProcessError):
+                cluster("scontrol", "update", f"JobId={job}", "StartTime=now")
+        return not waits(folder) and folder.state().step > steps
+
+    until(started, folder)
 
 
 def rows(folder: RunFolder) -> tuple[list[float], list[float]]:

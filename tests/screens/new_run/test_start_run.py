@@ -147,8 +147,7 @@ async def test_a_failed_start_marks_the_field_and_keeps_the_draft(tmp_path: Path
         await form.focus("training.precision")
         await form.press("f", "p", "1", "6", "enter")
         await form.press("ctrl+r")
-        await form.until(lambda: not form.form.line.preparing)
-        assert "✗ needs a GPU." in form.row("training.precision")
+        await form.until(lambda: "✗ needs a GPU." in form.row("training.precision"))
         assert "Use bf16 or fp32" in form.said("message")
         assert form.text("training.device") == "cpu"
         await form.press("space", "up", "enter")
@@ -188,7 +187,7 @@ async def test_settings_are_fixed_while_a_run_starts(tmp_path: Path) -> None:
             await form.press("escape")
         finally:
             (tmp_path / "go").touch()
-        await form.until(lambda: not form.form.line.preparing)
+        await form.until(lambda: not form.fields["model.name"].locked)
         await form.focus("model.name")
         await form.press("space")
         assert isinstance(form.app.screen, PickList)

@@ -88,7 +88,8 @@ def run_ranks(command: Sequence[str], devices: Sequence[str], inbox: Inbox) -> O
                 if waiting.name in ("stop", "detach"):
                     deadline = min(deadline, time.monotonic() + PATIENCE)
             if time.monotonic() > deadline:
-                deadline, killed = inf, True
+                # Again until the agent ends: it may still be starting ranks.
+                killed = True
                 _kill_ranks()
         if killed:
             return Outcome("stopped", f"Its processes did not stop within {PATIENCE:.0f} seconds and were killed.")
