@@ -94,10 +94,10 @@ def test_loading_leaves_the_global_generators_alone() -> None:
     torch.manual_seed(5)
     np.random.seed(5)
     random.seed(5)
-    before = (torch.get_rng_state(), np.random.get_state()[1].tolist(), random.getstate())  # type: ignore[index]
+    before = (torch.get_rng_state(), str(np.random.get_state(legacy=False)), random.getstate())
     load(Data(), 3, CPU)
     assert torch.equal(before[0], torch.get_rng_state())
-    assert before[1:] == (np.random.get_state()[1].tolist(), random.getstate())  # type: ignore[index]
+    assert before[1:] == (str(np.random.get_state(legacy=False)), random.getstate())
 
 
 def test_a_seed_means_the_same_rows_on_every_machine() -> None:

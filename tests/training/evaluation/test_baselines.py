@@ -46,7 +46,7 @@ def test_the_baselines_of_the_digits_are_those_of_scikit_learn(digits: Dataset) 
     scaled = [(part - known.mean()) / known.std() for part in (known, images)]
     linear = LogisticRegression(C=0.1, max_iter=1000).fit(scaled[0], labels)
     assert found.linear == pytest.approx(linear.score(scaled[1], true), abs=0.01)
-    assert found.commonest_class == np.mean(true == np.bincount(labels).argmax())
+    assert found.commonest_class == np.mean(true == np.argmax(np.bincount(labels)))
     assert (found.training_images, found.images) == (len(labels), len(true))
     assert found.matches("test", {"train": digits.train.fingerprint, "test": digits.test.fingerprint})
     assert compute_baselines(digits, "test") == found
