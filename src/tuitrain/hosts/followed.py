@@ -44,12 +44,12 @@ class FollowingHost(ThreadHost):
         """Wait for the end of the run, or until it need not be followed. Raise RunError if its process is gone."""
         assert self.folder is not None
         stopped = False
-        while not self._detached.is_set() and (status := shown_status(self.folder.state())) in ACTIVE:
-            if self._cancelled.is_set() and not stopped:
+        while not self._detached and (status := shown_status(self.folder.state())) in ACTIVE:
+            if self._cancelled and not stopped:
                 send(self.folder, "stop")
                 stopped = True
             time.sleep(_INTERVAL)
-        if not self._detached.is_set() and status == "interrupted":
+        if not self._detached and status == "interrupted":
             raise RunError("The process of the run is gone.", f"Resume it: tuitrain resume {plain(self.folder.id)}")
 
 

@@ -38,8 +38,8 @@ class ThreadHost:
         self.error: TuitrainError | None = None
         self.ended = threading.Event()
         self.ended.set()
-        self._cancelled = threading.Event()
-        self._detached = threading.Event()
+        # No events: setting one takes a lock, and the thread that a signal interrupts may hold it.
+        self._cancelled = self._detached = False
         self._inbox: Inbox | None = None
         # The `code_key` of the code that may run, to pass to another process.
         self._allowed_key = ""
@@ -49,7 +49,7 @@ class ThreadHost:
     @property
     def in_background(self) -> bool:
         """Whether the last run keeps training in a background process."""
-        return not self.busy and self._detached.is_set() and self.folder is not None and self.folder.state().active
+        return not self.busy and self._detached and self.folder is not None and self.folder.state().active
 
     @property
     def busy(self) -> bool:
@@ -66,14 +66,16 @@ class ThreadHost:
         self._start_thread(lambda: self._resume(folder, epochs, allowed_key, schedule), folder)
 
     def cancel(self) -> None:
-        """Cancel the preparation, or stop the run with a checkpoint if it exists already."""
-        self._cancelled.set()
+        """Cancel the preparation, or stop the run with a checkpoint if it exists already. Signal handlers may call
+        this."""
+        self._cancelled = True
         if self._inbox is not None:
             self._inbox.put("stop")
 
     def detach(self) -> None:
-        """Move the run to a background process without losing a step, also during its preparation."""
-        self._detached.set()
+        """Move the run to a background process without losing a step, also during its preparation. Signal handlers may
+        call this."""
+        self._detached = True
         if self._inbox is not None:
             self._inbox.put("detach")
 
@@ -91,8 +93,8 @@ class ThreadHost:
         if self.busy:
             raise RunError("This app is training a run.", "Wait until it ends, stop it, or move it to the background.")
         self.activity, self.fraction, self.folder, self.error, self._inbox = "starting", None, folder, None, None
-        for event in (self.ended, self._cancelled, self._detached):
-            event.clear()
+        self._cancelled = self._detached = False
+        self.ended.clear()
         threading.Thread(target=self._run, args=(target,), name="training").start()
 
     def _run(self, target: Callable[[], State | None]) -> None:
@@ -125,7 +127,7 @@ class ThreadHost:
         try:
             return train_new_run(spec, self._report_or_cancel, created)
         except Cancelled:
-            if not self._cancelled.is_set():
+            if not self._cancelled:
                 with pinned(sources_of(flatten(spec.config))):
                     self.folder = create_run(spec)
                     self._allowed_key = code_key(config_code(self.folder.config()))
@@ -151,12 +153,12 @@ class ThreadHost:
             epochs = None  # The checkpoint contains them.
         since = self._inbox.read_to if self._inbox else 0
         resume_in_background(self.folder, epochs, since, allowed_key=self._allowed_key, schedule=schedule)
-        if self._cancelled.is_set():
+        if self._cancelled:
             # The stop came while the new process started.
             send(self.folder, "stop")
 
     def _report_or_cancel(self, activity: str, fraction: float | None) -> None:
-        if self._cancelled.is_set() or self._detached.is_set():
+        if self._cancelled or self._detached:
             raise Cancelled
         self._report(activity, fraction)
 
@@ -167,9 +169,9 @@ class ThreadHost:
         self._inbox = inbox
         self.folder = folder
         # Send the command given before the inbox existed.
-        if self._cancelled.is_set():
+        if self._cancelled:
             inbox.put("stop")
-        elif self._detached.is_set():
+        elif self._detached:
             inbox.put("detach")
 
 

@@ -100,7 +100,7 @@ def test_no_run_starts_in_a_slot_that_a_process_owns(runs_dir: Path, runs: Insta
         assert slot_owners(make_slots(["cpu", "mps"], 1, {})) == {first: this_process()}
         with pytest.raises(OwnedError), own_slots(["other", first.key]):
             pass
-        queue._report = lambda _: queue.stopping.set()
+        queue._report = lambda _: setattr(queue, "stopping", True)
         change(queued(runs_dir, "three", "training.device=mps"), priority=-5)
         assert not queue.run()
     assert runs.started == [("three", ["mps"])]
@@ -115,7 +115,7 @@ def test_a_run_on_several_devices_waits_for_as_many_and_is_not_overtaken(runs_di
     queue, _ = dispatcher(runs_dir, "cuda:0,cpu,cuda:1", 2)
     create_slots_folder()
     with own_slots(["GPU-1.0"]):
-        queue._report = lambda line: queue.stopping.set() if line.startswith("processor") else None
+        queue._report = lambda line: setattr(queue, "stopping", line.startswith("processor"))
         assert not queue.run()
     assert runs.started == [("processor", ["cpu"])]
     assert dispatcher(runs_dir, "cuda:0,cpu,cuda:1", 2)[0].run()

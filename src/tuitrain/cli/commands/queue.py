@@ -82,7 +82,7 @@ def _handle_signals(queue: Dispatcher) -> None:
     """End the queue on SIGINT and SIGTERM; its runs keep training. Continue if the terminal closes."""
 
     def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
-        queue.stopping.set()
+        queue.stopping = True
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 
     signal.signal(signal.SIGINT, stop)

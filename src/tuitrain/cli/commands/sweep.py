@@ -177,7 +177,7 @@ def train_sweep(folder: SweepFolder, parallel: int | None, allowed: str) -> bool
     pool = WorkerPool(folder, parallel, allowed)
 
     def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
-        pool.stopping.set()
+        pool.stopping = True
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 
     signal.signal(signal.SIGINT, stop)

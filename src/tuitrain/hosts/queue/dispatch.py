@@ -1,7 +1,6 @@
 """Run the queue of a runs folder: start each waiting run as soon as a device is free."""
 
 import os
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -37,7 +36,7 @@ class Dispatcher:
         report: Callable[[str], None] = lambda _: None,
     ) -> None:  # fmt: skip
         self.folder = QueueFolder(runs_dir)
-        self.stopping = threading.Event()
+        self.stopping = False
         self.ended: list[Entry] = []
         # The number of attempts to start a run that failed.
         self.not_started = 0
@@ -62,13 +61,13 @@ class Dispatcher:
                 self._update_session()
                 entries = self._index.refresh(READ)
                 self._follow(entries)
-                if self.stopping.is_set() or self.folder.control().stopped != stopped_before:
+                if self.stopping or self.folder.control().stopped != stopped_before:
                     return False
                 startable = self._startable(entries)
                 if not startable and not self._running and not self._keep and self._leave():
                     return True
                 self._start(startable)
-                self.stopping.wait(POLL)
+                time.sleep(POLL)
 
     @contextmanager
     def _owned(self) -> Iterator[None]:
@@ -150,7 +149,7 @@ class Dispatcher:
             free = [slot for slot in free if slot not in suitable[:needed]]
             if len(suitable) >= needed:
                 self._start_run(run, suitable[:needed])
-            if not free or self.stopping.is_set():
+            if not free or self.stopping:
                 return
 
     def _free(self, owners: dict[Slot, Process]) -> list[Slot]:

@@ -3,7 +3,6 @@
 import contextlib
 import math
 import subprocess
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -47,7 +46,7 @@ class WorkerPool:
         # Unlike the time of day, this clock is never set.
         self._clock_started = time.monotonic()
         self._stopped_before = folder.control().stopped
-        self.stopping = threading.Event()
+        self.stopping = False
         self._parallel, self._allowed_key = parallel, allowed_key
         self._workers: list[_Worker] = []
         self._deaths: Counter[Job | None] = Counter()
@@ -87,14 +86,14 @@ class WorkerPool:
                 self._remove_dead_workers()
                 self._stop_surplus_workers()
                 self._start_workers(outcomes)
-                self.stopping.wait(POLL)
+                time.sleep(POLL)
         finally:
             self._stop_workers()
             self.folder.remove_session()
             on_poll(self._index.refresh())
 
     def _should_stop(self) -> bool:
-        if self.stopping.is_set() or self.folder.control().stopped != self._stopped_before:
+        if self.stopping or self.folder.control().stopped != self._stopped_before:
             return True
         return self._seconds_left < 0 and not self._workers
 
