@@ -1,12 +1,12 @@
 """Stop, detach and resume runs, and handle quitting and signals while a run trains in this app."""
 
+import _thread
 import asyncio
 import os
 import signal
 import termios
 from contextlib import suppress
 from functools import partial
-from threading import Thread
 from types import FrameType
 from typing import Any
 
@@ -87,7 +87,8 @@ class RunLifecycle(Notices):
             self.host.detach()
         if self._event_loop is not None and not self._event_loop.is_closed():
             self._event_loop.call_soon_threadsafe(self.exit)
-        Thread(target=self._end_if_stalled, name="end-if-stalled", daemon=True).start()
+        # `threading.Thread` takes a lock, which the code that the signal interrupts may hold.
+        _thread.start_new_thread(self._end_if_stalled, ())
 
     def _end_if_stalled(self) -> None:
         """End the process if the terminal does not take the last output, for which the app would wait forever."""

@@ -14,7 +14,7 @@ from tuitrain.errors import RunError
 from tuitrain.hosts import export_network
 from tuitrain.hosts.export_files import Files, check_free, nearest_folder
 from tuitrain.hosts.subprocesses import tuitrain_command
-from tuitrain.output_file import FORCE
+from tuitrain.output_file import FORCE, check_output_file, not_written
 from tuitrain.runs import rows_csv
 from tuitrain.runs.catalog.follow import follow
 from tuitrain.runs.folder import RunFolder
@@ -72,7 +72,7 @@ def export(
             path.parent.mkdir(parents=True, exist_ok=True)
             _move_into_place(draft, path)
     except OSError as error:
-        raise RunError(f"{plain(path)} cannot be written: {error.strerror or plain(error)}.") from None
+        raise not_written(path, error) from None
     return Exported([path])
 
 
@@ -83,22 +83,21 @@ def check_destination(
     if format not in ("csv", "tensorboard"):
         check_free(_files(path, format, as_folder=as_folder, card=card), force=force)
         return
-    if format == "tensorboard" and path.is_dir():
-        unrelated = [file.name for file in path.iterdir() if not file.match(EVENT_FILES)]
-        if unrelated:
+    if format == "csv":
+        if as_folder:
+            raise RunError(f"{plain(path)} is a folder.", "Choose a file name.")
+        check_output_file(path, force=force)
+    elif path.is_dir():
+        names = [file.name for file in path.iterdir()]
+        if unrelated := [name for name in names if not Path(name).match(EVENT_FILES)]:
             raise RunError(
                 f"The folder {plain(path)} contains other files: {plain(unrelated[0], 60)}.",
                 "Choose a new or empty folder.",
             )
-        exists = any(path.iterdir())
-    elif path.is_dir() or (as_folder and format == "csv"):
-        raise RunError(f"{plain(path)} is a folder.", "Choose a file name.")
-    else:
-        exists = path.exists()
-        if exists and format == "tensorboard":
-            raise RunError(f"{plain(path)} is a file, and tensorboard needs a folder.", "Choose a folder.")
-    if exists and not force:
-        raise RunError(f"{plain(path)} already exists.", FORCE)
+        if names and not force:
+            raise RunError(f"{plain(path)} already exists.", FORCE)
+    elif path.exists():
+        raise RunError(f"{plain(path)} is a file, and tensorboard needs a folder.", "Choose a folder.")
 
 
 def _files(path: Path, format: Format, *, as_folder: bool, card: bool) -> Files:

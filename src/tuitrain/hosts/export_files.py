@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import NamedTuple, Self
 
 from tuitrain.errors import RunError
-from tuitrain.output_file import FORCE
+from tuitrain.output_file import FORCE, check_output_file
 from tuitrain.text import plain
 
 _SUFFIXES = (".onnx", ".pt2", ".safetensors")
@@ -38,10 +38,7 @@ def check_free(files: Files, *, force: bool, description: bytes | None = None, o
         raise RunError(f"{plain(files.folder)} is a file.", "Choose another folder.")
     for name in filter(None, (files.network, files.card, *others)):
         path = files.folder / name
-        if path.is_dir():
-            raise RunError(f"{plain(path)} is a folder.", "Choose a file name.")
-        if path.exists() and not force:
-            raise RunError(f"{plain(path)} already exists.", FORCE)
+        check_output_file(path, force=force)
         if name != files.network:
             _check_ours(path)
     path = files.folder / files.description

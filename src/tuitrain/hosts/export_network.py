@@ -12,6 +12,7 @@ from tuitrain.errors import RunError, TrustError
 from tuitrain.hosts.export_files import Files, check_free, move_into_place, nearest_folder
 from tuitrain.hosts.log_capture import LogCapture
 from tuitrain.hosts.trust import evaluation_code
+from tuitrain.output_file import not_written
 from tuitrain.runs.folder import RunFolder
 from tuitrain.text import plain
 
@@ -61,7 +62,7 @@ def export(folder: RunFolder, format: NetworkFormat, files: Files, options: Opti
             return move_into_place(Path(drafts), files), sentence
     except OSError as error:
         path = files.folder if files.whole else files.folder / files.network
-        raise RunError(f"{plain(path)} cannot be written: {error.strerror or plain(error)}.") from None
+        raise not_written(path, error) from None
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from tuitrain.errors import RunError
 from tuitrain.files import open_to_read, replace
+from tuitrain.output_file import not_written
 from tuitrain.runs.folder import RunFolder
 from tuitrain.text import plain
 
@@ -59,4 +60,4 @@ def write_marks(path: Path, marks: Mapping[str, Mark]) -> None:
     try:
         replace(path, text.getvalue().encode("utf-8", "surrogateescape"))
     except OSError as error:
-        raise RunError(f"{plain(path)} cannot be written: {error.strerror or plain(error)}.") from None
+        raise not_written(path, error) from None
