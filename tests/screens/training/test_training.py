@@ -147,6 +147,18 @@ async def test_what_the_run_uses_of_its_machine(write_run: WriteRun) -> None:
         assert all(name in shown for name in ("use", "waiting for images", "4.0G", "busy 61 %"))
 
 
+async def test_charts_without_data(write_run: WriteRun) -> None:
+    folder = write_run("one", status="running")
+    app = opened(folder)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("5")
+        await tick(app, pilot)
+        assert text(app).count(" no data yet ") == 2
+        folder.state_file.write_bytes(folder.state_file.read_bytes().replace(b'"running"', b'"finished"'))
+        await tick(app, pilot)
+        assert (text(app).count(" no data "), "no data yet" in text(app)) == (2, False)
+
+
 async def test_the_log_is_shown_whole_and_each_line_once(write_run: WriteRun) -> None:
     folder = write_run("one", status="running")
     app = opened(folder)

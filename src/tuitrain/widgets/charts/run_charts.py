@@ -10,7 +10,9 @@ from textual.binding import Binding, BindingType
 
 from tuitrain.analysis import units
 from tuitrain.analysis.curves import start_time, train_marks, x_formatter, x_values
+from tuitrain.runs.folder import shown_status
 from tuitrain.runs.follower import Curve, Follower, LayerColumns
+from tuitrain.runs.records import ACTIVE
 from tuitrain.runs.rows import Event
 from tuitrain.text import plain
 from tuitrain.widgets.charts.chart import Chart
@@ -57,7 +59,8 @@ class ChartPair(ChartGroup):
         if self._run is not None:
             for chart, lines in zip(self.charts, self.lines(self._run), strict=True):
                 if not lines:
-                    chart.empty = plain(self._run.state.phase, 60) or "no data yet"
+                    ended = shown_status(self._run.state) not in ACTIVE
+                    chart.empty = "no data" if ended else plain(self._run.state.phase, 60) or "no data yet"
                 # The training curve is never hidden behind the others.
                 chart.update(lines, self._marks(self._run), top=[0] if lines else ())
 
