@@ -44,6 +44,12 @@ def test_floats_are_not_divided_by_white_and_stay_as_they_are() -> None:
     assert normalize(images.double()).dtype == torch.float32
 
 
+def test_images_of_several_sizes_have_the_same_normalization() -> None:
+    normalize = Normalizer(COLOR, CPU)
+    for images in (pixels(3), pixels(3)[:, :, :4], pixels(3)[..., 3:]):
+        assert torch.equal(normalize(images), Normalizer(COLOR, CPU)(images))
+
+
 def test_each_run_of_a_stack_has_its_own_normalization() -> None:
     normalizers = [Normalizer(Normalization((mean,), (0.3,)), CPU) for mean in (0.1, 0.2, 0.3)]
     stacked = Normalizer.stacked(normalizers)(pixels(1).view(1, 40, 1, 9, 12).expand(3, -1, -1, -1, -1))

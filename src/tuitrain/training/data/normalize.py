@@ -97,9 +97,11 @@ class Normalizer:
 
     mean: Tensor | None = None
     std: Tensor | None = None
+    _negative: Tensor | None = None
 
     def __init__(self, normalization: Normalization, device: torch.device, resize: Resize | None = None) -> None:
         self._normalization, self._resize = normalization, resize
+        self._white = torch.tensor(float(normalization.white), device=device)
         if normalization.changes_pixels:
             self.mean = torch.tensor(normalization.mean, device=device).view(-1, 1, 1)
             self.std = torch.tensor(normalization.std, device=device).view(-1, 1, 1)
@@ -109,6 +111,7 @@ class Normalizer:
         """Return a normalizer of R batches (R, N, C, H, W), for which `normalizers` apply to one each. All or none of
         them change pixels, and white is the same."""
         stack = copy(normalizers[0])
+        stack._negative = None
         if stack.mean is not None:
             for name in ("mean", "std"):
                 setattr(stack, name, torch.stack([getattr(one, name) for one in normalizers]).unsqueeze(1))
@@ -134,11 +137,21 @@ class Normalizer:
     def _normalize(self, floats: Tensor, images: Tensor) -> Tensor:
         """Normalize `floats`, a copy of some of `images`, in place: each further tensor of this size would cost as much
         as the arithmetic."""
-        if not images.is_floating_point():
-            floats.div_(self._normalization.white)
-        if self.mean is not None and self.std is not None:
-            floats.sub_(self.mean).div_(self.std)
-        return floats
+        if self.mean is not None and floats.device.type == "cpu" and not images.is_floating_point():
+            # Scale and center in one pass, to the same bits: `div_`, `sub_` and `div_` would take 1.2 times as long.
+            torch.addcdiv(self._minus_mean(self.mean, floats), floats, self._white, out=floats)
+        else:
+            if not images.is_floating_point():
+                floats.div_(self._normalization.white)
+            if self.mean is not None:
+                floats.sub_(self.mean)
+        return floats if self.std is None else floats.div_(self.std)
+
+    def _minus_mean(self, mean: Tensor, images: Tensor) -> Tensor:
+        """Return -mean in the shape (C, H, W) of `images`: addcdiv is slow with a value that it repeats along a row."""
+        if self._negative is None or self._negative.shape[-2:] != images.shape[-2:]:
+            self._negative = mean.neg().expand(*mean.shape[:-2], *images.shape[-2:]).contiguous()
+        return self._negative
 
 
 def allocate(shape: Sequence[int], dtype: torch.dtype, device: torch.device) -> Tensor:
