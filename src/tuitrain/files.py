@@ -88,15 +88,15 @@ def replace(path: Path, content: bytes, *, sync: bool = False) -> None:
         raise
 
 
-def replace_by(write: Callable[[Path], None], path: Path) -> None:
-    """Replace a file like `replace` with `sync`. `write` creates the new file under the path that it receives."""
+def replace_by(write: Callable[[Path], None], path: Path, *, sync: bool = True) -> None:
+    """Replace a file like `replace`. `write` creates the new file under the path that it receives."""
     # Nobody else can have put a link into a new folder with a random name.
     with tempfile.TemporaryDirectory(".tmp", f".{path.name}.", path.parent) as folder:
         draft = Path(folder) / path.name
         write(draft)
         # Some libraries make their files readable for their owner only.
         draft.chmod(path.parent.stat().st_mode & 0o666)
-        _move(draft, path, sync=True)
+        _move(draft, path, sync=sync)
 
 
 def _move(draft: Path, path: Path, *, sync: bool) -> None:

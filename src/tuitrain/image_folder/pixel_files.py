@@ -11,7 +11,6 @@ import os
 import re
 import shutil
 import struct
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from hashlib import blake2b
@@ -19,6 +18,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Literal
 
+import google_crc32c
 import msgspec
 from msgspec import Struct
 
@@ -29,10 +29,17 @@ SUFFIX, FEATURES = ".pixels", ".features"
 # Bytes of a value.
 _SIZES = {"uint8": 1, "bfloat16": 2, "float16": 2, "float32": 4}
 # Only the version that wrote a file reads it.
-_MAGIC = b"tuitrain pixels 1\n"
+_MAGIC = b"tuitrain pixels 2\n"
 # The lengths of the JSON text, and its checksum.
 _LENGTHS = struct.Struct("<II")
 HEADER, _PAGE = 2**20, 4096
+
+
+def checksum(content: bytes) -> int:
+    """Return the checksum of the header or of one image."""
+    # CRC-32C takes a sixth of the time of zlib's CRC-32, including the copy to bytes.
+    value: int = google_crc32c.value(content)
+    return value
 
 
 class Header(Struct, frozen=True):
@@ -71,7 +78,7 @@ class Header(Struct, frozen=True):
     def encode(self) -> bytes:
         """Return the beginning of the file. Raises ValueError if too many images are unreadable."""
         text = msgspec.json.encode(self)
-        content = _MAGIC + _LENGTHS.pack(len(text), zlib.crc32(text)) + text
+        content = _MAGIC + _LENGTHS.pack(len(text), checksum(text)) + text
         if len(content) > HEADER:
             raise ValueError("too many images are unreadable")
         return content.ljust(HEADER, b"\0")
@@ -111,9 +118,9 @@ def read_header(path: Path) -> Header | None:
     start = len(_MAGIC) + _LENGTHS.size
     if len(content) < HEADER or not content.startswith(_MAGIC):
         return None
-    length, checksum = _LENGTHS.unpack(content[len(_MAGIC) : start])
+    length, expected = _LENGTHS.unpack(content[len(_MAGIC) : start])
     text = content[start : start + length]
-    if zlib.crc32(text) != checksum:
+    if checksum(text) != expected:
         return None
     try:
         header = msgspec.json.decode(text, type=Header)
@@ -164,7 +171,8 @@ def write(path: Path, size: int, limit: int, fill: Callable[[Path], None]) -> li
     removed = make_room(size, limit)
     if shutil.disk_usage(path.parent).free < size:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    replace_by(fill, path)
+    # Checksums show what a power failure has damaged. Waiting for the disk took a thirtieth of the first epoch.
+    replace_by(fill, path, sync=False)
     return removed
 
 

@@ -147,7 +147,7 @@ def test_damaged_features_are_computed_again(train: Train, damage: Callable[[byt
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EIO])
 def test_a_full_disk_does_not_fail_the_run(train: Train, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(pixel_files, "replace_by", full)

@@ -2,7 +2,6 @@
 
 import os
 import time
-import zlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
@@ -106,7 +105,7 @@ class PixelCache:
 
             def fill(row: int) -> None:
                 content = self._read(self._paths[row]).numpy().tobytes()
-                checksums[row] = zlib.crc32(content)
+                checksums[row] = pixel_files.checksum(content)
                 _write_at(file.fileno(), content, header.pixels_at + row * header.image_bytes)
 
             unreadable = {}
@@ -152,7 +151,9 @@ class CachedImages:
         portions = [readable[start : start + _PORTION] for start in range(0, total, _PORTION)]
 
         def check(portion: Sequence[int]) -> int:
-            ok = all(zlib.crc32(self.pixels[row].numpy().data) == self._checksums[row] for row in portion)
+            ok = all(
+                pixel_files.checksum(self.pixels[row].numpy().tobytes()) == self._checksums[row] for row in portion
+            )
             return len(portion) if ok else 0
 
         with ThreadPoolExecutor() as pool:

@@ -2,7 +2,6 @@
 
 import hashlib
 import time
-import zlib
 from collections.abc import Callable
 from contextlib import suppress
 from importlib.metadata import version
@@ -138,7 +137,7 @@ def read_features(path: Path, key: str, count: int, progress: Callable[[str, flo
 def write_features(path: Path, header: Header, features: Tensor, limit: int) -> list[str]:
     """Write the features (N, D) to a file; return the names of the files removed for it. Raises OSError."""
     rows = features.cpu().contiguous().view(torch.uint8).numpy()
-    checksums = np.array([zlib.crc32(row.data) for row in rows], "<u4")
+    checksums = np.array([pixel_files.checksum(row.tobytes()) for row in rows], "<u4")
 
     def fill(draft: Path) -> None:
         with draft.open("xb") as file:
