@@ -129,6 +129,24 @@ def test_hold_release_priority_and_cancel(
         tuitrain("queue", "stop")
 
 
+def test_the_list_shows_what_trains(
+    tuitrain: Callable[..., int],
+    runs_dir: Path,
+    write_run: Callable[..., RunFolder],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    running = write_run("training", status="running")
+    write_run("ended")
+    queued(runs_dir, "waiting")
+    assert tuitrain("queue", "list", "--json") == 0
+    assert tuitrain("queue", "list") == 0
+    document, printed = json.JSONDecoder().raw_decode(output := capsys.readouterr().out)
+    assert [(run["run"], run["status"]) for run in document["training"]] == [(running.id, "running")]
+    assert [run["name"] for run in document["waiting"]] == ["waiting"]
+    names = [line.split()[0] for line in output[printed:].strip().splitlines()[1:]]
+    assert names == ["training", "1"]
+
+
 def test_a_sweep_in_the_queue(tuitrain: Callable[..., int], runs_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     grid = ("--set", "optimizer.lr=0.1,0.01", "--set", "optimizer.name=sgd,adam")
     assert tuitrain("sweep", *grid, "--queue", "--priority", "3") == 0

@@ -3,17 +3,13 @@
 import argparse
 import signal
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from tuitrain.analysis import units
-from tuitrain.analysis.waiting import NO_QUEUE, reason
 from tuitrain.cli.options import priority as priority_of
 from tuitrain.cli.output import print_json, print_message
-from tuitrain.cli.table import write_table
-from tuitrain.config.devices import wanted_devices
+from tuitrain.cli.queue_output import print_queue
 from tuitrain.errors import ConfigError, RunError
 from tuitrain.hosts.queue.devices import QueueDevices
 from tuitrain.hosts.queue.dispatch import Dispatcher
@@ -22,8 +18,7 @@ from tuitrain.runs.catalog.index import RunIndex
 from tuitrain.runs.catalog.listing import Entry, find
 from tuitrain.runs.catalog.result import scores
 from tuitrain.runs.folder import RunFolder
-from tuitrain.runs.queue import QueueFolder, QueueSession, waiting_runs
-from tuitrain.runs.records import Waiting
+from tuitrain.runs.queue import QueueFolder, waiting_runs
 from tuitrain.runs.sweeps.catalog import find_sweep
 from tuitrain.runs.sweeps.index import SweepIndex
 from tuitrain.runs.waiting import cancel, change, in_queue
@@ -42,7 +37,8 @@ def run(options: argparse.Namespace) -> int:
             "They start a queue: tuitrain queue --detach",
         )
     if options.action == "list":
-        return _list(options)
+        print_queue(options.runs_dir, json=options.json)
+        return 0
     if options.action == "stop":
         return _stop(options)
     return _change(options)
@@ -100,7 +96,7 @@ def _print_end(options: argparse.Namespace, *, empty: bool) -> None:
     if not waiting:
         print_message("The queue is empty." if empty else end)
         return
-    held = sum(record.held for _, record in waiting)
+    held = sum(record.held for run in waiting if (record := in_queue(run.state)))
     print_message(f"{end} {_runs(len(waiting))} left, {held} of them held. See: tuitrain queue list")
 
 
@@ -108,9 +104,8 @@ def _runs(count: int) -> str:
     return f"{count:,} run{'s' * (count != 1)}"
 
 
-def _waiting(options: argparse.Namespace) -> list[tuple[Entry, Waiting]]:
-    runs = waiting_runs(RunIndex(options.runs_dir).refresh())
-    return [(run, waiting) for run in runs if (waiting := in_queue(run.state))]
+def _waiting(options: argparse.Namespace) -> list[Entry]:
+    return waiting_runs(RunIndex(options.runs_dir).refresh())
 
 
 def _ended(run: Entry) -> dict[str, Any]:
@@ -118,52 +113,6 @@ def _ended(run: Entry) -> dict[str, Any]:
     return {"run": run.folder.id, "path": str(run.folder.path), "status": run.status, "reason": reason} | (
         scores(run.state)
     )
-
-
-def _list(options: argparse.Namespace) -> int:
-    sessions = QueueFolder(options.runs_dir).sessions()
-    waiting = _waiting(options)
-    if options.json:
-        print_json({
-            "queues": [_session(session) for session in sessions],
-            "waiting": [_document(run, record, sessions) for run, record in waiting],
-        })  # fmt: skip
-        return 0
-    if waiting:
-        titles = ["", "run", "id", "device", "priority", "waits", "why"]
-        lines = [_line(number, run, record, sessions) for number, (run, record) in enumerate(waiting, 1)]
-        write_table([titles, *lines], (0, 4, 5))
-    else:
-        advice = "" if sessions else " Put one into the queue: tuitrain train --queue"
-        print_message(f"No run waits in {plain(options.runs_dir)}.{advice}")
-    for session in sessions:
-        process = session.process
-        where = f"process {process.pid} on {plain(process.host, 60)}"
-        print_message(f"A queue is running: {where}, devices {plain(', '.join(session.devices), 200)}")
-    if not sessions and waiting:
-        print_message(f"{NO_QUEUE[0].upper()}{NO_QUEUE[1:]}")
-    return 0
-
-
-def _line(number: int, run: Entry, record: Waiting, sessions: Sequence[QueueSession]) -> list[str]:
-    place = units.UNKNOWN if record.held else str(number)
-    device, waits = wanted_devices(run.config), plain(units.duration(max(0.0, time.time() - record.since)), 20)
-    name = plain(run.info.name, 40)
-    why = reason(record, run.config, sessions)
-    return [place, name, plain(run.folder.id), plain(device), str(record.priority), waits, why]
-
-
-def _document(run: Entry, record: Waiting, sessions: Sequence[QueueSession]) -> dict[str, Any]:
-    return {
-        "run": run.folder.id, "name": run.info.name, "path": str(run.folder.path), "priority": record.priority,
-        "held": record.held, "since": record.since, "device": wanted_devices(run.config),
-        "reason": reason(record, run.config, sessions),
-    }  # fmt: skip
-
-
-def _session(session: QueueSession) -> dict[str, Any]:
-    process = session.process
-    return {"host": process.host, "pid": process.pid, "since": session.began, "devices": session.devices}
 
 
 def _stop(options: argparse.Namespace) -> int:
