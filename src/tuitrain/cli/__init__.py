@@ -1,6 +1,7 @@
 """The command line: parse, call, print."""
 
 import gc
+import os
 import sys
 
 from tuitrain.errors import TuitrainError, save_traceback
@@ -14,6 +15,11 @@ def main(arguments: list[str] | None = None) -> int:
     from tuitrain.cli.streams import drop_library_output, keep_streams
     from tuitrain.hosts.preload import check_working_folder
 
+    if "_ARGCOMPLETE" in os.environ:
+        # A shell asks for words that complete the command line.
+        from tuitrain.cli.completion import complete
+
+        complete()
     keep_streams()
     try:
         options = parse(arguments)

@@ -300,3 +300,8 @@ def add_resume(resume: Parser) -> None:
 def add_cache(cache: Parser) -> None:
     cache.add_argument("action", choices=["clear"], nargs="?", help="remove files; without it, list them")
     cache.add_argument("names", nargs="*", metavar="NAME", help="files to remove (default: all)")
+
+
+def add_completion(completion: Parser) -> None:
+    completion.add_argument("shell", choices=["bash", "zsh", "fish"], nargs="?", help="shell (default: yours)")
+    completion.add_argument("--print", dest="print_only", action="store_true", help="print the script, install nothing")

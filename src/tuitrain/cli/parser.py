@@ -56,7 +56,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def _parse_all(arguments: list[str]) -> argparse.Namespace:
     """Refuse unknown arguments with the help of their command, where argparse would name that of the program."""
-    given, unknown = _build().parse_known_args(arguments)
+    given, unknown = build().parse_known_args(arguments)
     if unknown:
         shown = " ".join(plain(text, 60) for text in unknown[:10])
         sys.stderr.write(f"tuitrain: unrecognized arguments: {shown}. See: tuitrain {arguments[0]} --help\n")
@@ -108,6 +108,7 @@ COMMANDS: dict[str, str] = {
     "config": "print a commented TOML file with every setting",
     "gpus": "show what the GPUs do and who uses them",
     "cache": "list or clear the cache of decoded images and features",
+    "completion": "complete commands, settings and names of runs with the tab key",
 }
 
 
@@ -115,7 +116,8 @@ COMMANDS: dict[str, str] = {
 BACKGROUND = ("work", "rank", "sweep-work")
 
 
-def _build() -> argparse.ArgumentParser:
+def build() -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
     parser = Parser(
         prog="tuitrain",
         description="Train PyTorch image classifiers from a terminal: configure, watch, leave, come back, compare.",
@@ -166,6 +168,7 @@ def _build() -> argparse.ArgumentParser:
     add("config", machine)
     add("gpus", shared, machine)
     options.add_cache(add("cache", machine))
+    options.add_completion(add("completion"))
     return parser
 
 

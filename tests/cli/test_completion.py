@@ -1,0 +1,88 @@
+"""Completion by the tab key, in real shells."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import pexpect
+import pytest
+
+from tuitrain.runs.folder import RunFolder
+
+HOSTILE = "\x1b]0;x\x07bad"
+CONTROL = re.compile(r"\x1b(\[[0-9;?=>]*[a-zA-Z]|\][^\x07]*\x07|[=>(].?)|[\r\x07]")
+ERASED = re.compile(r".\x08")
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A home and working folder, with the command `tuitrain` in its folder `bin`."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "tuitrain").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m tuitrain "$@"\n')
+    (tmp_path / "bin" / "tuitrain").chmod(0o755)
+    return tmp_path
+
+
+@pytest.fixture
+def environment(home: Path) -> dict[str, str]:
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("XDG_", "ZDOTDIR"))}
+    return kept | {"HOME": str(home), "PATH": f"{home}/bin:{os.environ['PATH']}", "TERM": "xterm"}
+
+
+def completed(shell: str, lines: Iterable[str], home: Path, environment: dict[str, str]) -> list[str]:
+    """Type each line and a tab into a new shell; return what it makes of the lines."""
+    process = pexpect.spawn(shell, ["-i"], cwd=home, env=environment, encoding="utf-8", dimensions=(24, 500))
+    found = []
+    try:
+        # The shell echoes the command, whose quotes tell it from its output.
+        process.sendline("echo rea''dy")
+        process.expect("ready", timeout=60)
+        for line in lines:
+            process.send(f"{line}\t#end")
+            process.expect("#end", timeout=60)
+            text = ERASED.sub("", CONTROL.sub("", process.before or ""))
+            found.append(text[text.rindex("tuitrain") :])
+            # Clear the line, and wait for the shell to have done it.
+            process.send("\x15echo ne''xt\n")
+            process.expect("next", timeout=60)
+    finally:
+        process.close(force=True)
+    return found
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_completes_after_one_command(
+    shell: str, home: Path, environment: dict[str, str], write_run: Callable[..., RunFolder]
+) -> None:
+    if shutil.which(shell) is None:
+        pytest.skip(f"{shell} is not installed.")
+    write_run("digits-best")
+    for _ in range(2):
+        subprocess.run(["tuitrain", "completion", shell], cwd=home, env=environment, check=True)
+    lines = {
+        "tuitrain pau": "tuitrain pause ",
+        "tuitrain show digits-b": "tuitrain show digits-best ",
+        "tuitrain train --set optimizer.wei": "tuitrain train --set optimizer.weight_decay=",
+        "tuitrain train --set optimizer.name=rm": "tuitrain train --set optimizer.name=rmsprop ",
+    }
+    assert completed(shell, lines, home, environment) == list(lines.values())
+
+
+def test_names_that_would_control_the_terminal_are_left_out(
+    home: Path, environment: dict[str, str], write_run: Callable[..., RunFolder]
+) -> None:
+    hostile = write_run(HOSTILE)
+    write_run("harmless")
+    line = "tuitrain show "
+    # As fish asks; the answer comes on descriptor 8.
+    asked = environment | {
+        "_ARGCOMPLETE": "1", "_ARGCOMPLETE_SHELL": "fish", "_ARGCOMPLETE_IFS": "\n", "_ARGCOMPLETE_DFS": "\t",
+        "COMP_LINE": line, "COMP_POINT": str(len(line)),
+    }  # fmt: skip
+    answer = subprocess.run(["sh", "-c", "tuitrain 8>&1"], cwd=home, env=asked, capture_output=True, text=True).stdout
+    assert {"harmless", hostile.id} <= {word.partition("\t")[0] for word in answer.splitlines()}
+    assert not re.search(r"[\x00-\x08\x0b-\x1f]", answer)
