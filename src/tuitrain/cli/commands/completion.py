@@ -17,7 +17,7 @@ _COMPINIT = "(( $+functions[compdef] )) || { autoload -Uz compinit && compinit; 
 def run(options: argparse.Namespace) -> int:
     from argcomplete.shell_integration import shellcode
 
-    shell = options.shell or _users_shell()
+    shell = options.shell or users_shell()
     script = shellcode(["tuitrain"], shell=shell)
     if shell == "zsh":
         script = _COMPINIT + script
@@ -34,7 +34,8 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _users_shell() -> str:
+def users_shell() -> str:
+    """Return the name of the user's shell. Raise ConfigError if there is no completion for it."""
     name = Path(os.environ.get("SHELL", "")).name
     if name not in SHELLS:
         known = f"$SHELL is {plain(name, 40)}" if name else "$SHELL is not set"
@@ -44,15 +45,15 @@ def _users_shell() -> str:
 
 def _install(shell: str, script: str) -> list[str]:
     """Write the script to a file that the shell reads when it starts; return what was written. Raise OSError."""
-    home = Path.home()
+    path = script_path(shell)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    replace(path, script.encode())
+    messages = [f"Wrote {plain(path, 1000)}"]
     if shell == "fish":
-        path = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config") / "fish/completions/tuitrain.fish"
-        return [_write(path, script)]
-    path = Path(os.environ.get("XDG_DATA_HOME") or home / ".local/share") / f"tuitrain/completion.{shell}"
-    folder = Path(os.environ.get("ZDOTDIR") or home) if shell == "zsh" else home
-    startup = folder / f".{shell}rc"
+        return messages
+    folder = os.environ.get("ZDOTDIR") if shell == "zsh" else None
+    startup = Path(folder or Path.home()) / f".{shell}rc"
     line = f'source "{path}"'
-    messages = [_write(path, script)]
     before = startup.read_text(encoding="utf-8", errors="surrogateescape") if startup.exists() else ""
     if line not in before.splitlines():
         with startup.open("a", encoding="utf-8") as file:
@@ -61,7 +62,8 @@ def _install(shell: str, script: str) -> list[str]:
     return messages
 
 
-def _write(path: Path, script: str) -> str:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    replace(path, script.encode())
-    return f"Wrote {plain(path, 1000)}"
+def script_path(shell: str) -> Path:
+    """Return the file of the script for this shell, whether it is installed or not."""
+    if shell == "fish":
+        return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "fish/completions/tuitrain.fish"
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share") / f"tuitrain/completion.{shell}"

@@ -1,0 +1,67 @@
+"""Check the terminal that the app would open in, by what its environment says."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+
+from tuitrain.hosts.doctor.finding import Finding
+from tuitrain.text import plain, utf8_locale
+
+# The smallest screen on which everything works, in columns and rows.
+SMALLEST = (60, 20)
+# Milliseconds that tmux may wait after escape without the wait being felt.
+_QUICK = 50
+
+
+def check_terminal(environment: Mapping[str, str] = os.environ) -> Iterator[Finding]:
+    name = plain(environment.get("TERM", ""), 40)
+    size = shutil.get_terminal_size()
+    if not sys.__stdout__ or not sys.__stdout__.isatty():
+        yield Finding("terminal", "the output is not a terminal", "note", "The app needs one: ssh -t HOST tuitrain")
+    elif name in ("", "dumb"):
+        advice = "Set TERM to the name of your terminal, such as: export TERM=xterm-256color"
+        yield Finding("terminal", f"TERM is {name or 'not set'}", "problem", advice)
+    elif size.columns < SMALLEST[0] or size.lines < SMALLEST[1]:
+        advice = f"Enlarge it to at least {SMALLEST[0]}x{SMALLEST[1]}."
+        yield Finding("terminal", f"{name}, {size.columns}x{size.lines}", "problem", advice)
+    else:
+        where = ", over SSH" * ("SSH_CONNECTION" in environment)
+        yield Finding("terminal", f"{name}, {size.columns}x{size.lines}{where}")
+    yield _colors(environment)
+    yield _glyphs(environment)
+    if "TMUX" in environment and (delay := _escape_delay()) is not None and delay > _QUICK:
+        advice = "Put `set -sg escape-time 10` into ~/.tmux.conf."
+        yield Finding("tmux", f"escape takes {delay} ms", "note", advice)
+
+
+def _colors(environment: Mapping[str, str]) -> Finding:
+    if "NO_COLOR" in environment:
+        return Finding("colors", "none, because NO_COLOR is set")
+    if environment.get("COLORTERM", "").lower() in ("truecolor", "24bit"):
+        return Finding("colors", "24 bits")
+    advice = "If your terminal has 24-bit colors: export COLORTERM=truecolor. SSH does not pass it on by itself."
+    if "TMUX" in environment:
+        advice += " tmux also needs: set -as terminal-features ',*:RGB'"
+    if "256color" in environment.get("TERM", ""):
+        return Finding("colors", "256", "note", advice)
+    return Finding("colors", "16, as far as TERM tells", "note", advice)
+
+
+def _glyphs(environment: Mapping[str, str]) -> Finding:
+    if utf8_locale(environment):
+        return Finding("characters", "UTF-8: curves in braille, pictures in half blocks")
+    advice = "If your terminal shows UTF-8: export LANG=C.UTF-8"
+    return Finding("characters", "no UTF-8 locale: curves are drawn with plain marks", "note", advice)
+
+
+def _escape_delay() -> int | None:
+    """Return the milliseconds that tmux waits after escape, in case a key sequence follows; None if unknown."""
+    try:
+        answer = subprocess.run(
+            ["tmux", "show-options", "-sv", "escape-time"], capture_output=True, text=True, timeout=2, check=True
+        )
+        return int(answer.stdout)
+    except (OSError, subprocess.SubprocessError, ValueError):
+        return None
