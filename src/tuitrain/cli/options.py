@@ -305,3 +305,9 @@ def add_cache(cache: Parser) -> None:
 def add_completion(completion: Parser) -> None:
     completion.add_argument("shell", choices=["bash", "zsh", "fish"], nargs="?", help="shell (default: yours)")
     completion.add_argument("--print", dest="print_only", action="store_true", help="print the script, install nothing")
+
+
+def add_notify(notify: Parser) -> None:
+    notify.add_argument("action", choices=["list", "add", "remove"], nargs="?", default="list", help="default: list")
+    notify.add_argument("value", metavar="URL|N", nargs="?", help="for add, an address; for remove, its number")
+    notify.add_argument("--test", action="store_true", help="send a test alert to all addresses")

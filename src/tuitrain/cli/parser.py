@@ -108,6 +108,7 @@ COMMANDS: dict[str, str] = {
     "config": "print a commented TOML file with every setting",
     "gpus": "show what the GPUs do and who uses them",
     "cache": "list or clear the cache of decoded images and features",
+    "notify": "list, add, remove or test the addresses that alerts go to",
     "doctor": "show what works on this machine, and what to do where something does not",
     "completion": "complete commands, settings and names of runs with the tab key",
 }
@@ -169,6 +170,7 @@ def build() -> argparse.ArgumentParser:
     add("config", machine)
     add("gpus", shared, machine)
     options.add_cache(add("cache", machine))
+    options.add_notify(add("notify", machine))
     add("doctor", shared, machine)
     options.add_completion(add("completion"))
     return parser

@@ -1,10 +1,11 @@
-"""Run `notify.command` when a run has ended."""
+"""Alert the user when a run has ended, and run `notify.command`."""
 
 import subprocess
 
 import msgspec
 
 from tuitrain.files import open_to_append
+from tuitrain.hosts.alerts.ended import alert_end
 from tuitrain.runs.catalog.result import result
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.records import State
@@ -14,9 +15,17 @@ TIMEOUT = 60.0
 
 
 def notify(folder: RunFolder, state: State, command: str | None) -> None:
-    """Run the user's `command`, if any, with the result of an ended run as JSON on stdin and its output in the log."""
-    if not command or state.active:
+    """Send alerts to the user's addresses. Run the user's `command`, if any, with the result of an ended run as JSON on
+    stdin and its output in the log."""
+    if state.active:
         return
+    for problem in alert_end(folder, state):
+        print(f"alert: {problem}")  # noqa: T201
+    if command:
+        _run(command, folder, state)
+
+
+def _run(command: str, folder: RunFolder, state: State) -> None:
     document = msgspec.json.encode(result(folder, state)) + b"\n"
     try:
         with open_to_append(folder.log_file) as log:

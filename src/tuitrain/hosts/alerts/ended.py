@@ -1,0 +1,43 @@
+"""Say that a run has ended, or failed."""
+
+import platform
+
+from tuitrain.analysis import units
+from tuitrain.errors import TuitrainError
+from tuitrain.hosts.alerts.addresses import load_addresses
+from tuitrain.hosts.alerts.send import send
+from tuitrain.runs.folder import RunFolder
+from tuitrain.runs.records import State
+from tuitrain.text import plain
+
+
+def alert_end(folder: RunFolder, state: State) -> list[str]:
+    """Alert the user if the run has finished or failed, and return what went wrong with that. A run that the user has
+    stopped needs no alert, nor one of a sweep that has finished."""
+    if state.status not in ("finished", "failed"):
+        return []
+    try:
+        urls = load_addresses()
+        if not urls or (state.status == "finished" and _in_sweep(folder)):
+            return []
+        title = f"{folder.name()} {state.status}"
+        return send(title, describe(folder, state), "success" if state.status == "finished" else "failure", urls)
+    except (TuitrainError, OSError) as error:
+        return [plain(error, 300)]
+
+
+def describe(folder: RunFolder, state: State) -> str:
+    """Return what an alert says of a run: its reason or its scores, its time and its place."""
+    parts = [plain(state.reason, 300)] if state.reason else []
+    for name, score in (("test", state.test), ("validation", state.validation), ("train", state.train)):
+        if score is not None:
+            loss = "" if score.loss is None else f", loss {units.loss(score.loss)}"
+            parts.append(f"{name} {units.percent(score.accuracy)}{loss}")
+    parts.append(f"epoch {state.epoch} of {state.epochs} after {units.duration(state.seconds)}")
+    parts.append(f"{plain(folder.id, 100)} on {plain(platform.node(), 60)}")
+    return "\n".join(parts)
+
+
+def _in_sweep(folder: RunFolder) -> bool:
+    parent = folder.info().parent
+    return parent is not None and (folder.path.parent / ".sweeps" / parent).is_dir()

@@ -1,0 +1,95 @@
+"""Alerts at the end of a run."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+from msgspec import structs
+
+from hosts.alerts.conftest import Service
+from tuitrain.errors import ConfigError
+from tuitrain.hosts.alerts.addresses import addresses_file, load_addresses, save_addresses
+from tuitrain.hosts.alerts.ended import alert_end
+from tuitrain.hosts.notify import notify
+from tuitrain.runs.folder import RunFolder
+
+HOSTILE = "\x1b[2J@everyone"
+
+
+def test_a_run_that_ends_is_reported_and_no_file_of_it_contains_the_address(
+    service: Service, write_run: Callable[..., RunFolder], capsys: pytest.CaptureFixture[str]
+) -> None:
+    save_addresses([service.url])
+    finished, failed = write_run(HOSTILE), write_run("bad", status="failed", reason="The loss is not finite.")
+    stopped = write_run("given up", status="stopped")
+    for folder in (finished, failed, stopped):
+        notify(folder, folder.state(), None)
+    first, second = service.received
+    assert first["title"].endswith("[2J@everyone finished")
+    assert "\x1b" not in first["title"] + first["message"]
+    assert first["type"] == "success"
+    assert "test 90.00 %" in first["message"]
+    assert finished.id in first["message"]
+    assert (second["title"], second["type"]) == ("bad failed", "failure")
+    assert second["message"].startswith("The loss is not finite.")
+    written = [path.read_bytes() for path in finished.path.parent.rglob("*") if path.is_file()]
+    assert not any(b"secret-word" in content for content in written)
+    assert "secret-word" not in capsys.readouterr().out
+
+
+def test_the_runs_of_a_sweep_are_reported_if_they_fail(service: Service, write_run: Callable[..., RunFolder]) -> None:
+    save_addresses([service.url])
+    folder = write_run("trial")
+    (folder.path.parent / ".sweeps" / "grid").mkdir(parents=True)
+    info = json.loads((folder.path / "run.json").read_text())
+    (folder.path / "run.json").write_text(json.dumps(info | {"parent": "grid"}))
+    assert alert_end(folder, folder.state()) == []
+    assert service.received == []
+    assert alert_end(folder, structs.replace(folder.state(), status="failed")) == []
+    assert [alert["title"] for alert in service.received] == ["trial failed"]
+
+
+def test_a_service_that_is_down_fails_nothing(
+    service: Service, write_run: Callable[..., RunFolder], capsys: pytest.CaptureFixture[str]
+) -> None:
+    service.close()
+    save_addresses([service.url, "nonsense://"])
+    folder = write_run("one")
+    notify(folder, folder.state(), None)
+    printed = capsys.readouterr().out
+    assert "alert: JSON (address 1) did not accept the alert." in printed
+    assert "alert: Address 2 is none that apprise understands." in printed
+    assert "secret-word" not in printed
+
+
+def test_only_the_user_can_read_the_addresses(service: Service, write_run: Callable[..., RunFolder]) -> None:
+    save_addresses([service.url])
+    assert addresses_file().stat().st_mode & 0o777 == 0o600
+    assert load_addresses() == [service.url]
+    addresses_file().chmod(0o640)
+    with pytest.raises(ConfigError, match="Others can read"):
+        load_addresses()
+    folder = write_run("one")
+    assert "chmod 600" in " ".join(alert_end(folder, folder.state()))
+    assert service.received == []
+
+
+@pytest.mark.parametrize("text", ["urls = 3", "urls = [", "other = 1", 'urls = ["a", 1]'])
+def test_a_damaged_file_of_addresses(text: str) -> None:
+    save_addresses([])
+    addresses_file().write_text(f"# secret-word\n{text}")
+    with pytest.raises(ConfigError, match="is not a TOML file") as caught:
+        load_addresses()
+    assert "secret-word" not in str(caught.value)
+
+
+def test_without_addresses_apprise_is_not_loaded(write_run: Callable[..., RunFolder]) -> None:
+    folder = write_run("one")
+    program = (
+        "import sys; from pathlib import Path; from tuitrain.runs.folder import RunFolder;"
+        "from tuitrain.hosts.alerts.ended import alert_end; folder = RunFolder(Path(sys.argv[1]));"
+        "assert alert_end(folder, folder.state()) == []; assert 'apprise' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program, str(folder.path)], check=True)
