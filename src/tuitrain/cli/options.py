@@ -295,19 +295,3 @@ def add_resume(resume: Parser) -> None:
         help="change where the run finds its images (data.dir) or trains (training.device)",
     )  # fmt: skip
     add_queueing(resume)
-
-
-def add_cache(cache: Parser) -> None:
-    cache.add_argument("action", choices=["clear"], nargs="?", help="remove files; without it, list them")
-    cache.add_argument("names", nargs="*", metavar="NAME", help="files to remove (default: all)")
-
-
-def add_completion(completion: Parser) -> None:
-    completion.add_argument("shell", choices=["bash", "zsh", "fish"], nargs="?", help="shell (default: yours)")
-    completion.add_argument("--print", dest="print_only", action="store_true", help="print the script, install nothing")
-
-
-def add_notify(notify: Parser) -> None:
-    notify.add_argument("action", choices=["list", "add", "remove"], nargs="?", default="list", help="default: list")
-    notify.add_argument("value", metavar="URL|N", nargs="?", help="for add, an address; for remove, its number")
-    notify.add_argument("--test", action="store_true", help="send a test alert to all addresses")

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tuitrain import __version__
-from tuitrain.cli import options
+from tuitrain.cli import options, server_options
 from tuitrain.cli.options import Parser
 from tuitrain.cli.pack_options import add_pack
 from tuitrain.text import did_you_mean, plain
@@ -108,6 +108,7 @@ COMMANDS: dict[str, str] = {
     "config": "print a commented TOML file with every setting",
     "gpus": "show what the GPUs do and who uses them",
     "cache": "list or clear the cache of decoded images and features",
+    "watch": "send alerts about the runs of a folder, whoever trains them",
     "notify": "list, add, remove or test the addresses that alerts go to",
     "doctor": "show what works on this machine, and what to do where something does not",
     "completion": "complete commands, settings and names of runs with the tab key",
@@ -169,10 +170,11 @@ def build() -> argparse.ArgumentParser:
     add("data", machine).add_argument("dir", metavar="DIR", nargs="?", help="folder to search, as data.dir")
     add("config", machine)
     add("gpus", shared, machine)
-    options.add_cache(add("cache", machine))
-    options.add_notify(add("notify", machine))
+    server_options.add_cache(add("cache", machine))
+    server_options.add_watch(add("watch", shared))
+    server_options.add_notify(add("notify", machine))
     add("doctor", shared, machine)
-    options.add_completion(add("completion"))
+    server_options.add_completion(add("completion"))
     return parser
 
 

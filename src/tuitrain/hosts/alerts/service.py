@@ -1,0 +1,104 @@
+"""Run one watcher per folder and user on this machine, in this process or in the background."""
+
+import os
+import platform
+import signal
+import time
+from collections.abc import Callable
+from hashlib import blake2b
+from pathlib import Path
+
+from tuitrain.errors import RunError, TuitrainError
+from tuitrain.hosts.alerts.addresses import load_addresses
+from tuitrain.hosts.alerts.send import send
+from tuitrain.hosts.alerts.watch import Alert, Watcher
+from tuitrain.hosts.subprocesses import start_background_process
+from tuitrain.machine.watch import GpuWatch
+from tuitrain.runs.owner import OwnedError, claim_file, is_alive, read_owner, release_file
+from tuitrain.text import plain
+
+# Seconds between two looks.
+INTERVAL = 5.0
+
+
+def watch(folder: Path, report: Callable[[str], None], stopping: Callable[[], bool]) -> None:
+    """Look at the runs of `folder` until `stopping()`; `report` each alert and send it to the user's addresses. Raise
+    OwnedError if a process of this user already does so."""
+    owner_file, watcher, gpus = _owner_file(folder), Watcher(folder), GpuWatch()
+    alerts = watcher.look(time.monotonic())
+    # Who started this in the background waits for the owner file: from then on, nothing is missed.
+    _claim(folder, owner_file)
+    unreadable = ""
+    try:
+        while not stopping():
+            for alert in alerts:
+                report(f"{alert.title} ({' · '.join(alert.text.splitlines())})")
+                for problem in _send(alert):
+                    report(problem)
+            _sleep(INTERVAL, stopping)
+            try:
+                alerts = watcher.look(time.monotonic(), gpus.look() if watcher.active else None)
+                unreadable = ""
+            except RunError as error:
+                # A network file system may be back at the next look.
+                if str(error) != unreadable:
+                    report(str(error))
+                alerts, unreadable = [], str(error)
+    finally:
+        release_file(owner_file)
+
+
+def _send(alert: Alert) -> list[str]:
+    try:
+        urls = load_addresses()
+        return send(alert.title, alert.text, alert.kind, urls) if urls else []
+    except TuitrainError as error:
+        return [plain(error, 300)]
+
+
+def _sleep(seconds: float, stopping: Callable[[], bool]) -> None:
+    end = time.monotonic() + seconds
+    while not stopping() and (left := end - time.monotonic()) > 0:
+        time.sleep(min(0.2, left))
+
+
+def watch_in_background(folder: Path) -> None:
+    """Start the watcher in a background process. Raise RunError if it cannot start, or runs already."""
+    owner_file = _owner_file(folder)
+    _claim(folder, owner_file)
+    release_file(owner_file)
+
+    def has_registered(pid: int) -> bool:
+        owner = read_owner(owner_file)
+        return owner is not None and owner.process.pid == pid
+
+    start_background_process(["watch", str(folder.absolute())], owner_file.with_suffix(".log"), "watch", has_registered)
+
+
+def stop_watching(folder: Path) -> None:
+    """End the watcher of the folder. Raise RunError if there is none."""
+    owner = read_owner(_owner_file(folder))
+    if owner is None or not is_alive(owner, lambda: None):
+        raise RunError(f"Nothing watches {plain(folder)}.", "Start it: tuitrain watch --detach")
+    os.kill(owner.process.pid, signal.SIGTERM)
+
+
+def _claim(folder: Path, owner_file: Path) -> None:
+    if not folder.is_dir():
+        raise RunError(f"There is no folder {plain(folder)}.", "Give the folder of the runs: tuitrain watch FOLDER")
+    try:
+        owner_file.parent.mkdir(parents=True, exist_ok=True)
+        claim_file(owner_file)
+    except OwnedError:
+        reason = f"{plain(folder)} is already watched."
+        raise OwnedError(reason, f"Stop that first: tuitrain watch {plain(folder)} --stop") from None
+    except OSError as error:
+        raise RunError(f"{plain(owner_file.parent)} cannot be written: {error.strerror}.") from None
+
+
+def _owner_file(folder: Path) -> Path:
+    """Return a file in the user's cache, because the watched folder may belong to somebody else."""
+    import platformdirs
+
+    name = blake2b(os.fsencode(folder.resolve()), digest_size=8).hexdigest()
+    return platformdirs.user_cache_path("tuitrain", appauthor=False) / "watch" / f"{platform.node()}-{name}.owner"
