@@ -120,6 +120,7 @@ def add_sbatch(command: Parser) -> None:
 
 def add_runs(runs: Parser) -> None:
     runs.add_argument("folder", type=Path, metavar="FOLDER", nargs="?", help="folder of runs")
+    runs.add_argument("--watch", action="store_true", help="redraw the table every two seconds, until ctrl+c")
     runs.add_argument("--filter", metavar="Q", default="", help="list only matching runs, such as 'lr<0.01 test>95%%'")
     runs.add_argument("--sort", metavar="KEY", default="", help="sort by a column, such as test or lr; -lr: descending")
     runs.add_argument("--columns", metavar="KEY,KEY", default="", help="show these columns, such as lr,test,macro-f1")

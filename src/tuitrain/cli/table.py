@@ -12,13 +12,18 @@ _MIN_WIDTH = 6
 
 
 def write_table(lines: Lines, right: Container[int] = (), gap: str = "  ") -> None:
-    """Print the lines, titles first, to stdout, truncated to the width of the terminal if stdout is one. `right` are
-    the numbers of the columns to align to the right."""
+    """Print the lines, titles first, to stdout; see `format_table`."""
+    sys.stdout.write("".join(f"{line}\n" for line in format_table(lines, right, gap)))
+
+
+def format_table(lines: Lines, right: Container[int] = (), gap: str = "  ") -> list[str]:
+    """Return the lines, titles first, truncated to the width of the terminal if stdout is one. `right` are the numbers
+    of the columns to align to the right."""
     terminal = sys.stdout.isatty()
     titles, *rows = _table(lines, right, gap, shutil.get_terminal_size().columns if terminal else None)
     if terminal and os.environ.get("TERM") != "dumb":
         titles = f"\x1b[1m{titles}\x1b[m"
-    sys.stdout.write("".join(f"{line}\n" for line in (titles, *rows)))
+    return [titles, *rows]
 
 
 def _table(lines: Lines, right: Container[int], gap: str, width: int | None) -> Iterator[str]:

@@ -2,15 +2,19 @@
 
 import argparse
 import gc
+import shutil
+import sys
+import time
 from typing import Any
 
 from tuitrain.analysis.table import query
 from tuitrain.analysis.table.columns import Column, column, columns, shown_title
 from tuitrain.analysis.table.layout import columns_for_test_split, parse_sort, sort_entries
-from tuitrain.cli.output import print_json, print_message
+from tuitrain.cli.output import print_json, print_line, print_message
 from tuitrain.cli.slurm_output import update_from_slurm
-from tuitrain.cli.table import write_table
+from tuitrain.cli.table import format_table
 from tuitrain.config.values import flatten
+from tuitrain.errors import ConfigError
 from tuitrain.runs.catalog.index import RunIndex
 from tuitrain.runs.catalog.listing import Entry
 from tuitrain.runs.catalog.result import scores
@@ -24,36 +28,80 @@ COLUMNS = (
 )  # fmt: skip
 
 
+# Seconds between two looks at the runs with --watch.
+INTERVAL = 2.0
+
+
+class RunsTable:
+    """The runs that match the options, as lines of a table. Raises ConfigError if an option is invalid."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self._matches = query.parse(options.filter)
+        self._order = parse_sort(options.sort) if options.sort else None
+        self._chosen = [column(name.strip()).key for name in options.columns.split(",") if name.strip()]
+        self._index = RunIndex(options.folder or options.runs_dir)
+        self._filter = options.filter
+        self.all: list[Entry] = []
+        self.matching: list[Entry] = []
+
+    def refresh(self, *, ask_slurm: bool) -> None:
+        entries = self._index.refresh()
+        if ask_slurm and update_from_slurm(waiting_runs((entry.folder, entry.state) for entry in entries)):
+            entries = self._index.refresh()
+        matching = [entry for entry in entries if self._matches(entry)]
+        self.all, self.matching = entries, sort_entries(matching, *self._order) if self._order else matching
+
+    def lines(self) -> list[str]:
+        """Return the table, or one line that says why it is empty."""
+        folder = plain(self._index.runs_dir)
+        if not self.all:
+            return [f"No runs in {folder}. Start one with: tuitrain train"]
+        if not self.matching:
+            return [f"None of the {len(self.all)} runs in {folder} matches {plain(self._filter)!r}."]
+        sorted_by = [self._order[0].key] if self._order else []
+        automatic = (*COLUMNS, *columns_for_test_split(self.matching), "time", *sorted_by)
+        visible = [columns()[key] for key in dict.fromkeys(("id", *self._chosen) if self._chosen else automatic)]
+        titles = [shown_title(one, self.matching) for one in visible]
+        right = [index for index, one in enumerate(visible) if one.right]
+        return format_table([titles, *(_cells(entry, visible) for entry in self.matching)], right)
+
+
 def run(options: argparse.Namespace) -> int:
+    table = RunsTable(options)
+    if options.watch:
+        if options.json:
+            raise ConfigError("--watch and --json cannot be combined.", "Call tuitrain runs --json again and again.")
+        return _watch(table)
     gc.disable()  # Everything is printed once and the process exits.
-    matches = query.parse(options.filter)
-    order = parse_sort(options.sort) if options.sort else None
-    chosen = [column(name.strip()).key for name in options.columns.split(",") if name.strip()]
-    runs_dir = options.folder or options.runs_dir
-    index = RunIndex(runs_dir)
-    entries = index.refresh()
-    if update_from_slurm(waiting_runs((entry.folder, entry.state) for entry in entries)):
-        entries = index.refresh()
-    for entry in entries:
+    table.refresh(ask_slurm=True)
+    for entry in table.all:
         if entry.folder.read_only and (problem := entry.problem or entry.state.reason):
             print_message(f"tuitrain: {plain(entry.folder.id, 100)}: {plain(problem)}")
-    matching = [entry for entry in entries if matches(entry)]
-    if order:
-        matching = sort_entries(matching, *order)
     if options.json:
-        print_json([_document(entry) for entry in matching])
-    elif matching:
-        automatic = (*COLUMNS, *columns_for_test_split(matching), "time", *([order[0].key] if order else []))
-        keys = ("id", *chosen) if chosen else automatic
-        visible = [columns()[key] for key in dict.fromkeys(keys)]
-        titles = [shown_title(one, matching) for one in visible]
-        right = [index for index, one in enumerate(visible) if one.right]
-        write_table([titles, *(_cells(entry, visible) for entry in matching)], right)
-    elif entries:
-        print_message(f"None of the {len(entries)} runs in {plain(runs_dir)} matches {plain(options.filter)!r}.")
-    else:
-        print_message(f"No runs in {plain(runs_dir)}. Start one with: tuitrain train")
+        print_json([_document(entry) for entry in table.matching])
+        return 0
+    show = print_line if table.matching else print_message
+    for line in table.lines():
+        show(line)
     return 0
+
+
+def _watch(table: RunsTable) -> int:
+    """Draw the table every `INTERVAL` seconds on the alternate screen until ctrl+c; then print it once more."""
+    if not sys.stdout.isatty():
+        raise ConfigError("--watch needs a terminal.", "Print the table once: tuitrain runs")
+    sys.stdout.write("\x1b[?1049h\x1b[?25l")
+    try:
+        while True:
+            table.refresh(ask_slurm=False)
+            lines = table.lines()[: shutil.get_terminal_size().lines - 1]
+            sys.stdout.write("\x1b[H" + "".join(f"{line}\x1b[K\n" for line in lines) + "\x1b[J")
+            sys.stdout.flush()
+            time.sleep(INTERVAL)
+    except KeyboardInterrupt:
+        return 0
+    finally:
+        sys.stdout.write("\x1b[?25h\x1b[?1049l" + "".join(f"{line}\n" for line in table.lines()))
 
 
 def _cells(entry: Entry, shown: list[Column]) -> list[str]:
