@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+import forked
 from cli.commands import Done, command, only_run, overrides
 from tuitrain.cli.commands.train import _print_result
 from tuitrain.config.settings import settings
@@ -134,9 +135,9 @@ def test_config_as_json_is_the_table(tmp_path: Path) -> None:
 
 
 def test_resume_reports_changed_conditions(tmp_path: Path) -> None:
-    done = command(tmp_path, "train", "--name", "first", *overrides("training.epochs=2"))
+    done = forked.tuitrain(tmp_path, "train", "--name", "first", *overrides("training.epochs=2"))
     assert "epoch 1 " in done.stderr
-    done = command(tmp_path, "resume", "first", "--epochs", "+1")
+    done = forked.tuitrain(tmp_path, "resume", "first", "--epochs", "+1")
     assert done.returncode == 0, done.stderr
     assert [line[9:16] for line in done.stderr.splitlines() if " epoch " in line and " train " in line] == ["epoch 3"]
     assert only_run(tmp_path).log_file.read_text(encoding="utf-8").count(" epoch ") >= 3
@@ -156,7 +157,7 @@ def test_prints_of_a_users_code_go_to_the_log(tmp_path: Path) -> None:
 
 def test_a_users_code_that_raises_fails_the_run_in_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(NOISY)
-    done = command(tmp_path, "train", "--json", *overrides("data.transform=mine.py:broken"))
+    done = forked.tuitrain(tmp_path, "train", "--json", *overrides("data.transform=mine.py:broken"))
     assert done.returncode == 1, done.stderr
     result = json.loads(done.stdout)
     assert list(result) == RESULT
@@ -171,7 +172,7 @@ def test_a_users_code_that_raises_fails_the_run_in_one_sentence(tmp_path: Path) 
 
 
 def test_a_loss_that_is_not_finite_fails_the_run(tmp_path: Path) -> None:
-    done = command(tmp_path, "train", "--json", *overrides("optimizer.lr=1e30", "optimizer.name=sgd"))
+    done = forked.tuitrain(tmp_path, "train", "--json", *overrides("optimizer.lr=1e30", "optimizer.name=sgd"))
     assert done.returncode == 1, done.stderr
     result = json.loads(done.stdout)
     assert result["status"] == "failed"

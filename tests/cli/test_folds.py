@@ -4,14 +4,15 @@ import json
 from pathlib import Path
 from statistics import fmean, stdev
 
-from cli.commands import command, overrides
+import forked
+from cli.commands import overrides
 from tuitrain.runs.folder import folders
 
 QUICK = overrides("training.epochs=1", "model.hidden=[8]", "training.device=cpu", "training.threads=1")
 
 
 def test_folds_print_means_and_deviations(tmp_path: Path) -> None:
-    done = command(tmp_path, "train", "--json", "--name", "mine", *QUICK, *overrides("training.folds=3"))
+    done = forked.tuitrain(tmp_path, "train", "--json", "--name", "mine", *QUICK, *overrides("training.folds=3"))
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     folds = found["folds"]
@@ -36,7 +37,7 @@ def test_folds_print_means_and_deviations(tmp_path: Path) -> None:
 
 
 def test_a_fold_that_fails_fails_the_cross_validation(tmp_path: Path) -> None:
-    done = command(tmp_path, "train", "--json", *QUICK, *overrides("training.folds=2", "optimizer.lr=1e30"))
+    done = forked.tuitrain(tmp_path, "train", "--json", *QUICK, *overrides("training.folds=2", "optimizer.lr=1e30"))
     assert done.returncode == 1
     found = json.loads(done.stdout)
     assert (found["status"], found["validation"], found["best"]) == ("failed", None, None)

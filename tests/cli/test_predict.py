@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cli.commands import command
+import forked
 from planted import Planted
 from tuitrain.cli.parser import parse
 from tuitrain.errors import RunError, TrustError
@@ -111,7 +111,7 @@ def test_hostile_names_are_escaped(folder: RunFolder, photos: Path, capsys: Outp
 
 def test_messages_about_pictures(folder: RunFolder, photos: Path) -> None:
     (photos / "text\x1b[31m.jpg").touch()
-    done = command(photos, "predict", str(folder.path), ".", "missing\x1b.png")
+    done = forked.tuitrain(photos, "predict", str(folder.path), ".", "missing\x1b.png")
     assert done.returncode == 1
     assert len(done.stdout.splitlines()) == 3
     head, *refused, skipped, summary = done.stderr.splitlines()

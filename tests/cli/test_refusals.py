@@ -2,11 +2,13 @@
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+import forked
 from cli.commands import Done, command, only_run, overrides
 
 RAW = Path(os.environ.get("TUITRAIN_TEST_DATA", "../shared/data")).absolute() / "MNIST/raw"
@@ -48,7 +50,7 @@ BAD_DATA = {
 }
 
 
-def refused(home: Path, arguments: list[str], words: str) -> None:
+def refused(home: Path, arguments: list[str], words: str, run: Callable[..., Done] = command) -> None:
     """Assert exit status 2, one sentence, and no files left behind."""
     (home / "syntax.toml").write_text("[optimizer]\nlr = fast\n")
     (home / "section.toml").write_text("[optimiser]\nlr = 1\n")
@@ -58,7 +60,7 @@ def refused(home: Path, arguments: list[str], words: str) -> None:
     (home / "empty").mkdir()
     (home / "one/cat").mkdir(parents=True)
     Image.new("L", (8, 8)).save(home / "one/cat/1.png")
-    done = command(home, *arguments)
+    done = run(home, *arguments)
     assert done.returncode == 2, done.stderr
     assert done.stdout == ""
     said = [line for line in done.stderr.splitlines() if line.startswith("tuitrain: ")]
@@ -78,7 +80,7 @@ def test_invalid_settings_are_refused(tmp_path: Path, case: str) -> None:
 @pytest.mark.parametrize("case", BAD_DATA)
 def test_data_of_no_use_is_refused(tmp_path: Path, case: str) -> None:
     arguments, words = BAD_DATA[case]
-    refused(tmp_path, ["train", "--json", *arguments], words)
+    refused(tmp_path, ["train", "--json", *arguments], words, forked.tuitrain)
 
 
 @pytest.mark.skipif(not RAW.is_dir(), reason=f"no MNIST in {RAW}: set TUITRAIN_TEST_DATA")
@@ -89,7 +91,12 @@ def test_a_truncated_mnist_is_refused(tmp_path: Path) -> None:
         shutil.copyfile(file, raw / file.name)
     with (raw / "train-images-idx3-ubyte").open("r+b") as images:
         images.truncate(1_000_000)
-    refused(tmp_path, ["train", *overrides("data.dataset=mnist", "data.dir=data")], "train-images-idx3-ubyte")
+    refused(
+        tmp_path,
+        ["train", *overrides("data.dataset=mnist", "data.dir=data")],
+        "train-images-idx3-ubyte",
+        forked.tuitrain,
+    )
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import forked
 from tuitrain.runs.folder import RunFolder
 
 FULL = "tuitrain: stdout cannot be written: No space left on device.\n"
@@ -32,7 +33,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home folder with two runs."""
     home = tmp_path_factory.mktemp("home")
     for name in ("first", "second"):
-        assert command(home, "", "train", "--name", name, *EPOCH).returncode == 0
+        assert forked.tuitrain(home, "train", "--name", name, *EPOCH).returncode == 0
     return home
 
 

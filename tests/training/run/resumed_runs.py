@@ -52,11 +52,11 @@ RECIPES = {
 }  # fmt: skip
 
 
-def until(condition: Callable[[], bool]) -> None:
+def until(condition: Callable[[], bool], pause: float = 0.002) -> None:
     deadline = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < deadline
-        time.sleep(0.0002)
+        time.sleep(pause)
 
 
 def create(config: Config, tmp_path: Path) -> RunFolder:

@@ -1,6 +1,5 @@
 """Runs that are killed, stopped or detached at any moment are bit-identical to uninterrupted ones."""
 
-import multiprocessing
 import random
 import time
 from collections.abc import Callable
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from forked import server
 from training.run.resumed_runs import FALLING, LONG, PATIENCE, RECIPES, Quick, Read, assert_same, create, drops, until
 from tuitrain.cli import main
 from tuitrain.hosts.launch import resume_run
@@ -20,12 +20,6 @@ from tuitrain.runs.folder import RunFolder, shown_status
 from tuitrain.runs.follower import Follower
 from tuitrain.training import checkpoint
 from tuitrain.training import loop as loop_module
-
-# Forked processes that have imported torch already, so that starting many of them is quick.
-server = multiprocessing.get_context("forkserver")
-server.set_forkserver_preload(
-    ["tuitrain.training.run", "sklearn.datasets", "tuitrain.cli.commands.work", "torch._dynamo"]
-)
 
 
 def in_main_thread(path: str) -> None:
@@ -64,7 +58,7 @@ def kill(folder: RunFolder, host: Host, step: int, wait: float | None) -> bool:
 
     until(is_there)
     if wait is None:
-        until(lambda: is_saving() or not process.is_alive())
+        until(lambda: is_saving() or not process.is_alive(), pause=0.0002)
     else:
         time.sleep(wait)
     process.kill()
