@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,7 @@ def test_a_signal_while_a_run_is_prepared(home: Path, numbers: tuple[signal.Sign
 def until_file(path: Path, process: subprocess.Popen[str]) -> None:
     while not path.exists():
         assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
 
 
 def pending(pid: int) -> bool:
@@ -112,3 +114,4 @@ def first_run(home: Path, process: subprocess.Popen[str]) -> RunFolder:
         assert process.poll() is None, process.communicate()
         for folder in folders(home / "runs"):
             return folder
+        time.sleep(0.01)

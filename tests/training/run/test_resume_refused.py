@@ -1,6 +1,7 @@
 """A run that cannot be resumed stays as it was, except for the reason."""
 
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -191,6 +192,7 @@ def test_a_background_process_leaves_the_run_unchanged(finished: RunFolder) -> N
     resume_in_background(finished, 3)
     while finished.state().active:
         assert shown_status(finished.state()) != "interrupted"
+        time.sleep(0.01)
     assert results(finished) == before
     assert "is damaged" in finished.state().not_continued
 
