@@ -33,11 +33,11 @@ SLOW = (
     "report/test_content.py", "report/test_drawing.py", "runs/test_damaged.py", "runs/test_full_disk.py",
     "runs/test_owner.py", "screens/compare/", "screens/new_run/", "screens/predict/", "screens/results/",
     "screens/sweep/", "screens/test_", "screens/training/", "test_imports.py", "training/cuda_graphs/",
-    "training/distributed/", "training/estimate/", "training/evaluation/", "training/explain/", "training/export/",
-    "training/fine_tuning/", "training/lr_finder/", "training/models/", "training/optim/", "training/prediction/",
-    "training/run/test_augmented_runs.py", "training/run/test_detach.py", "training/run/test_extension.py",
-    "training/run/test_resume", "training/stacking/", "training/test_backward.py", "training/test_mnist.py",
-    "training/weights/",
+    "training/data/", "training/distributed/", "training/estimate/", "training/evaluation/", "training/explain/",
+    "training/export/", "training/fine_tuning/", "training/loop/", "training/lr_finder/", "training/models/",
+    "training/optim/", "training/prediction/", "training/run/test_augmented_runs.py", "training/run/test_detach.py",
+    "training/run/test_extension.py", "training/run/test_resume", "training/stacking/", "training/test_backward.py",
+    "training/test_mnist.py", "training/weights/",
 )  # fmt: skip
 # Matplotlib looks for fonts once, instead of once per process.
 os.environ.setdefault("MPLCONFIGDIR", str(ROOT / ".pytest_cache" / "matplotlib"))
