@@ -12,9 +12,11 @@ from pathlib import Path
 
 from claims import Claim, at_least, at_most, figure, report
 from tuitrain.runs.catalog.follow import follow
-from tuitrain.runs.tensorboard.folder import EventFolder
-from tuitrain.runs.tensorboard.protobuf import put_bytes, put_double, put_float, put_int
-from tuitrain.runs.tensorboard.tfrecord import record
+from tuitrain.runs.external.folder import ExternalFolder
+from tuitrain.runs.external.format import Found
+from tuitrain.runs.external.protobuf import put_bytes, put_double, put_float, put_int
+from tuitrain.runs.external.tensorboard.format import TENSORBOARD
+from tuitrain.runs.external.tensorboard.tfrecord import record
 
 POINTS = 100_000
 ROUNDS, QUICK = 7, 3
@@ -31,7 +33,7 @@ def write(folder: Path) -> None:
 
 def ours(folder: Path) -> float:
     begun = time.process_time()
-    run = follow(EventFolder(folder), brief=True)
+    run = follow(ExternalFolder(TENSORBOARD, Found(folder)), brief=True)
     while run.poll():
         pass
     taken = time.process_time() - begun

@@ -11,9 +11,9 @@ from textual.widgets import Input
 from screen_text import text
 from tuitrain.app.app import TuitrainApp
 from tuitrain.hosts.thread import ThreadHost
+from tuitrain.runs.external.protobuf import put_bytes, put_double, put_float, put_int
+from tuitrain.runs.external.tensorboard.tfrecord import record
 from tuitrain.runs.follower import Follower
-from tuitrain.runs.tensorboard.protobuf import put_bytes, put_double, put_float, put_int
-from tuitrain.runs.tensorboard.tfrecord import record
 from tuitrain.screens.compare.screen import CompareScreen
 from tuitrain.screens.results.screen import ResultsScreen
 from tuitrain.widgets.tables.runs import RunTable

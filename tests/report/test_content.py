@@ -9,7 +9,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from report.pages import Page
-from runs.tensorboard.written_events import simple, write
+from runs.external.tensorboard.written_events import simple, write
 from tuitrain.analysis import units
 from tuitrain.analysis.metrics.tables import metric_lines
 from tuitrain.analysis.verdict import read_verdict

@@ -17,10 +17,10 @@ from tuitrain.hosts.subprocesses import tuitrain_command
 from tuitrain.output_file import FORCE, check_output_file, not_written
 from tuitrain.runs import rows_csv
 from tuitrain.runs.catalog.follow import follow
+from tuitrain.runs.external.tensorboard import writer as events
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import Follower
 from tuitrain.runs.row_stream import CurveRows, FileRows, RowStream
-from tuitrain.runs.tensorboard import writer as events
 from tuitrain.text import plain
 
 EVENT_FILES = "events.out.tfevents.*"

@@ -10,7 +10,7 @@ from tuitrain.config.settings import settings
 from tuitrain.report.blocks import Block, Charts, Facts, Headline, Quote, Section, Table, Text
 from tuitrain.report.results import Results
 from tuitrain.report.verdict import verdict_blocks
-from tuitrain.runs.external import ExternalRunInfo
+from tuitrain.runs.external_info import ExternalRunInfo
 from tuitrain.runs.follower import Follower
 from tuitrain.runs.records import Score
 

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from tuitrain.config.schema import Config
 from tuitrain.errors import RunError
 from tuitrain.runs.changes import Changed, changes
-from tuitrain.runs.external import settings_of
+from tuitrain.runs.external_info import settings_of
 from tuitrain.runs.files import CHUNK, read_lines
 from tuitrain.runs.folder import RunFolder, shown_status
 from tuitrain.runs.records import RunInfo, ShownStatus, State

@@ -13,9 +13,11 @@ from tuitrain.errors import RunError, TrustError
 from tuitrain.hosts.verdict import find
 from tuitrain.hosts.verdict.find import find_verdict
 from tuitrain.runs.baselines import FILE, stored_baselines
+from tuitrain.runs.external.folder import ExternalFolder
+from tuitrain.runs.external.format import Found
+from tuitrain.runs.external.tensorboard.format import TENSORBOARD
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import Follower
-from tuitrain.runs.tensorboard.folder import EventFolder
 
 Train = Callable[..., Follower]
 WriteRun = Callable[..., RunFolder]
@@ -79,7 +81,7 @@ def test_runs_without_a_verdict_say_why(write_run: WriteRun, tmp_path: Path) -> 
     with pytest.raises(RunError, match="has no evaluation"):
         verdict_of(write_run("alone", evaluations=()))
     with pytest.raises(RunError, match="another tool's run"):
-        verdict_of(EventFolder(tmp_path))
+        verdict_of(ExternalFolder(TENSORBOARD, Found(tmp_path)))
 
 
 def test_code_from_elsewhere_does_not_run(write_run: WriteRun, tmp_path: Path) -> None:

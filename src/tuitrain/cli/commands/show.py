@@ -22,7 +22,7 @@ from tuitrain.runs.catalog.follow import follow
 from tuitrain.runs.catalog.listing import Entry, find
 from tuitrain.runs.catalog.result import result
 from tuitrain.runs.changes import present
-from tuitrain.runs.external import ExternalRunInfo
+from tuitrain.runs.external_info import ExternalRunInfo
 from tuitrain.runs.folder import RunFolder, shown_status
 from tuitrain.runs.records import Evaluation
 from tuitrain.runs.robustness import read_robustness

@@ -13,10 +13,10 @@ from tuitrain.config.conditions import CONDITIONS, unused
 from tuitrain.config.schema import Config
 from tuitrain.errors import RunError
 from tuitrain.runs.changes import Changed, changes
-from tuitrain.runs.external import ExternalRunInfo, settings_of
+from tuitrain.runs.external.find import external_folder, external_folders
+from tuitrain.runs.external_info import ExternalRunInfo, settings_of
 from tuitrain.runs.folder import RunFolder, find_id, folders, shown_status
 from tuitrain.runs.records import RunInfo, ShownStatus, State
-from tuitrain.runs.tensorboard.folder import EventFolder, event_folders, is_event_folder
 from tuitrain.text import did_you_mean, plain
 
 
@@ -68,7 +68,7 @@ def all_folders(runs_dir: Path, visited: list[Path] | None = None) -> list[RunFo
     """Return the folders of tuitrain's runs, then those of other tools, each newest first. Adds the folders in which a
     new run would appear to `visited`. Raises RunError if `runs_dir` cannot be read."""
     own = list(folders(runs_dir))
-    return [*own, *event_folders(runs_dir, [] if visited is None else visited, {folder.id for folder in own})]
+    return [*own, *external_folders(runs_dir, [] if visited is None else visited, {folder.id for folder in own})]
 
 
 def find(runs_dir: Path, wanted: str) -> RunFolder:
@@ -99,8 +99,7 @@ def _at_path(wanted: str) -> RunFolder | None:
         path = Path(wanted)
         if any(os.path.isfile(path / name) for name in ("run.json", "state.json")):  # noqa: PTH113
             return RunFolder(path)
-        if is_event_folder(path):
-            return EventFolder(path, plain(path))
+        return external_folder(path)
     return None
 
 

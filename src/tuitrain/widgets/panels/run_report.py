@@ -13,7 +13,7 @@ from tuitrain.config.conditions import unused
 from tuitrain.config.formatting import format_value
 from tuitrain.config.settings import settings
 from tuitrain.config.values import flatten
-from tuitrain.runs.external import ExternalRunInfo
+from tuitrain.runs.external_info import ExternalRunInfo
 from tuitrain.runs.follower import Follower
 from tuitrain.runs.records import Evaluation, Score
 from tuitrain.text import plain

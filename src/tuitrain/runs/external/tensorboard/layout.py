@@ -4,12 +4,14 @@ import os
 import re
 from pathlib import Path
 
-from tuitrain.runs.tensorboard.tags import PARTS
+from tuitrain.runs.external.tags import PARTS
 
 MARK = "tfevents"
 # torch's `add_hparams` writes a subfolder named after the time.
 _TIMESTAMP = re.compile(r"\d{9,11}(\.\d+)?")
 MOST_FILES = 1000
+# The host in `events.out.tfevents.1700000000.HOST.123.0`.
+_HOST = re.compile(r"tfevents\.\d+\.(.+?)(?:\.\d+)*(?:\.v2)?$")
 
 
 def event_files(folder: Path) -> list[Path]:
@@ -32,3 +34,9 @@ def part(name: str, *, beside_files: bool) -> str | None:
         return ""
     last = word.rpartition("_")[2]
     return PARTS[last] if beside_files and last in PARTS else None
+
+
+def host(name: str) -> str:
+    """Return the host in the name of an event file, or an empty string."""
+    found = _HOST.search(name)
+    return found[1] if found else ""

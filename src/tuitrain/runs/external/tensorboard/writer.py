@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from tuitrain.config.formatting import format_value
+from tuitrain.runs.external.protobuf import put_bytes, put_double, put_float, put_int
+from tuitrain.runs.external.tensorboard.tfrecord import record
 from tuitrain.runs.follower import Follower
 from tuitrain.runs.row_stream import COLUMNS, SPLITS, RowStream, StreamedRow
-from tuitrain.runs.tensorboard.protobuf import put_bytes, put_double, put_float, put_int
-from tuitrain.runs.tensorboard.tfrecord import record
 
 # The number of bytes that are written at a time.
 CHUNK = 2**20

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from runs.tensorboard.written_events import OLD, content, floats, keras, ours, simple, theirs, whole, write
+from runs.external.tensorboard.written_events import OLD, content, floats, keras, ours, simple, theirs, whole, write
 from tuitrain.runs.catalog.listing import find
 from written_runs import list_runs
 

@@ -4,15 +4,16 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from tuitrain.runs.tensorboard import hparams
-from tuitrain.runs.tensorboard.event_file import EventFile, Series
-from tuitrain.runs.tensorboard.layout import event_files, part
+from tuitrain.runs.external import hparams
+from tuitrain.runs.external.source import Series
+from tuitrain.runs.external.tensorboard.event_file import EventFile
+from tuitrain.runs.external.tensorboard.layout import event_files, host, part
+from tuitrain.runs.external.tensorboard.session import Ended, session
 from tuitrain.text import plain
 
 
 class Reader:
-    """Reads the event files of a run into `series`, by part and tag, and its hparams into `settings`. `ended` is the
-    session status of `hparams.session`, or None. `problems` describes damaged files."""
+    """Reads the event files of a run into `series`, by part and tag, and its hparams into `settings`. See `Source`."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -21,10 +22,14 @@ class Reader:
     def _clear(self) -> None:
         self.series: dict[str, dict[str, Series]] = {}
         self.settings: dict[str, Any] = {}
-        self.ended: int | None = None
+        self.ended: Ended | None = None
         self._files: dict[Path, EventFile] = {}
         self._unreadable: dict[Path, str] = {}
         self._yaml = False
+
+    @property
+    def host(self) -> str:
+        return next((name for path in self._files if (name := host(path.name))), "")
 
     @property
     def changes(self) -> tuple[int, ...]:
@@ -77,6 +82,6 @@ class Reader:
 
     def _plugin(self, name: str, content: bytes) -> None:
         if name == "hparams":
-            found, ended = hparams.session(content)
+            found, ended = session(content)
             self.settings |= found
             self.ended = self.ended if ended is None else ended

@@ -12,10 +12,13 @@ from tensorboard.compat.proto.tensor_pb2 import TensorProto
 from tensorboard.util.tensor_util import make_ndarray
 
 from tuitrain.runs.catalog.follow import follow
+from tuitrain.runs.external.folder import ExternalFolder
+from tuitrain.runs.external.format import Found
+from tuitrain.runs.external.source import Series
+from tuitrain.runs.external.tensorboard.event_file import EventFile
+from tuitrain.runs.external.tensorboard.format import TENSORBOARD
+from tuitrain.runs.external.tensorboard.tfrecord import record
 from tuitrain.runs.follower import Follower
-from tuitrain.runs.tensorboard.event_file import EventFile, Series
-from tuitrain.runs.tensorboard.folder import EventFolder
-from tuitrain.runs.tensorboard.tfrecord import record
 
 OLD = 1_700_000_000.0
 
@@ -75,7 +78,7 @@ def ours(folder: Path) -> Values:
 
 
 def whole(path: Path) -> Follower:
-    run = follow(EventFolder(path))
+    run = follow(ExternalFolder(TENSORBOARD, Found(path)))
     while run.poll():
         pass
     return run

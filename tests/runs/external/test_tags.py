@@ -2,7 +2,7 @@
 
 import pytest
 
-from tuitrain.runs.tensorboard.tags import place, setting
+from tuitrain.runs.external.tags import place, setting
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,12 @@ from tensorboard.plugins.hparams import metadata, plugin_data_pb2
 
 from tuitrain.config.schema import Config
 from tuitrain.hosts.export import export
+from tuitrain.runs.external.folder import ExternalFolder
+from tuitrain.runs.external.follower import ExternalFollower
+from tuitrain.runs.external.format import Found
+from tuitrain.runs.external.tensorboard.format import TENSORBOARD
 from tuitrain.runs.records import RunInfo, Status
 from tuitrain.runs.rows import Train
-from tuitrain.runs.tensorboard.folder import EventFolder
-from tuitrain.runs.tensorboard.follower import EventFollower
 from tuitrain.runs.writer import RunWriter, create
 
 
@@ -23,7 +25,7 @@ def test_status_settings_and_curves_survive_an_export(tmp_path: Path, status: St
     writer.end(status=status)
     writer.close()
     export(writer.folder, "tensorboard", tmp_path / "out")
-    run = EventFollower(EventFolder(tmp_path / "out"))
+    run = ExternalFollower(ExternalFolder(TENSORBOARD, Found(tmp_path / "out")))
     while run.poll():
         pass
     assert (run.status, list(run.train.step), list(run.train["accuracy"])) == (status, [1, 2], [0.25, 0.25])

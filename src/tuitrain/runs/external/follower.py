@@ -1,36 +1,32 @@
 """Follow the run of another tool: convert its tags to curves and derive its state."""
 
-import re
 import time
 from math import isfinite, nan
 from time import monotonic
 
-from tuitrain.runs.external import ExternalRunInfo
-from tuitrain.runs.folder import RunFolder
+from tuitrain.runs.external.curves import Chosen, Epochs, TagCurve, choose
+from tuitrain.runs.external.folder import ExternalFolder
+from tuitrain.runs.external.hparams import by_setting
+from tuitrain.runs.external.tags import steps_are_epochs
+from tuitrain.runs.external_info import ExternalRunInfo
 from tuitrain.runs.follower import Curve, Follower
 from tuitrain.runs.process import SILENCE, Process
 from tuitrain.runs.records import Best, Score, State, Status
-from tuitrain.runs.tensorboard.curves import Chosen, Epochs, EventCurve, choose
-from tuitrain.runs.tensorboard.hparams import by_setting
-from tuitrain.runs.tensorboard.layout import event_files
-from tuitrain.runs.tensorboard.reader import Reader
 from tuitrain.text import plain
 
 # Seconds between two updates of the curves while reading many values.
 REDRAW = 0.5
-# The host in `events.out.tfevents.1700000000.HOST.123.0`.
-_HOST = re.compile(r"tfevents\.\d+\.(.+?)(?:\.\d+)*(?:\.v2)?$")
 
 
-class EventFollower(Follower):
-    """Follows event files. The run counts as running while its newest value is younger than `SILENCE` seconds, unless
-    the tool recorded its end."""
+class ExternalFollower(Follower):
+    """Follows a run of another tool. The run counts as running while its newest value is younger than `SILENCE`
+    seconds, unless the tool recorded its end."""
 
-    def __init__(self, folder: RunFolder, *, brief: bool = False) -> None:
+    def __init__(self, folder: ExternalFolder, *, brief: bool = False) -> None:
         super().__init__(folder, brief=brief)
-        self._reader = Reader(folder.path)
-        self._train = EventCurve("lr", "grad_norm")
-        self._evaluations = {split: EventCurve("best") for split in ("validation", "test")}
+        self._source = folder.source()
+        self._train = TagCurve("lr", "grad_norm")
+        self._evaluations = {split: TagCurve("best") for split in ("validation", "test")}
         self.train = self._train
         self.evaluations = dict(self._evaluations)
         self._seen: object = None
@@ -38,11 +34,11 @@ class EventFollower(Follower):
 
     def poll(self, budget: float = 0.05) -> bool:
         try:
-            self.behind = more = self._reader.poll(monotonic() + budget)
+            self.behind = more = self._source.poll(monotonic() + budget)
         except OSError as error:
             problem, self.problem = self.problem, f"{plain(self.folder.path.name)} cannot be read: {error.strerror}."
             return problem != self.problem
-        seen = (self._reader.changes, self._reader.problems)
+        seen = (self._source.changes, self._source.problems)
         if seen == self._seen or (more and monotonic() - self._assembled < REDRAW):
             return more | self._update_status()
         self._seen = seen
@@ -56,13 +52,13 @@ class EventFollower(Follower):
         return before != self.state.status
 
     def _assemble(self) -> None:
-        chosen = choose(self._reader.series)
+        chosen = choose(self._source.series)
         for split, curve in {"train": self._train, **self._evaluations}.items():
             tags = chosen.get(split, {})
             sources = {column: series for column, (_, series) in tags.items() if column in curve.columns}
-            curve.fill({name: one for name, one in sources.items() if name != "epoch"}, self._reader.first)
+            curve.fill({name: one for name, one in sources.items() if name != "epoch"}, self._source.first)
         epochs = self._count_epochs(chosen)
-        problems = self._reader.problems
+        problems = self._source.problems
         self.problem = " ".join(problems) if problems and not any(map(len, self._curves)) else ""
         self.info, self.state = self._info(), self._state(epochs, " ".join(problems))
 
@@ -73,9 +69,8 @@ class EventFollower(Follower):
     def _count_epochs(self, chosen: Chosen) -> Epochs:
         series = next((tags["epoch"][1] for tags in chosen.values() if "epoch" in tags), None)
         epochs = Epochs(series)
-        # Keras uses epochs as steps, counted from 0.
         tags = [tag for split in chosen.values() for tag, _ in split.values()]
-        self._by_epoch = not epochs and bool(tags) and all(tag.startswith("epoch_") for tag in tags)
+        self._by_epoch = not epochs and steps_are_epochs(tags)
         for curve in self._curves:
             if "epoch" in curve.columns:
                 values = [step + 1.0 if self._by_epoch else epochs.at(step) for step in curve.step]
@@ -83,24 +78,23 @@ class EventFollower(Follower):
         return epochs
 
     def _info(self) -> ExternalRunInfo:
-        hosts = [found[1] for path in event_files(self.folder.path) if (found := _HOST.search(path.name))]
         return ExternalRunInfo(
             id=self.folder.id,
             name=self.folder.name(),
-            created=self._reader.first,
-            host=plain(hosts[0], 60) if hosts else "",
-            hparams=by_setting(self._reader.settings),
+            created=self._source.first,
+            host=plain(self._source.host, 60),
+            hparams=by_setting(self._source.settings),
             curves={
                 f"{part}: {tag}" if part else tag: len(values.step)
-                for part, tags in self._reader.series.items()
+                for part, tags in self._source.series.items()
                 for tag, values in tags.items()
             },
         )
 
     def _status(self) -> Status:
-        if self._reader.ended is not None:
-            return "failed" if self._reader.ended == 2 else "finished"
-        return "running" if abs(time.time() - self._reader.last) < SILENCE else "finished"
+        if self._source.ended is not None:
+            return self._source.ended
+        return "running" if abs(time.time() - self._source.last) < SILENCE else "finished"
 
     def _state(self, epochs: Epochs, reason: str) -> State:
         validation = self._evaluations["validation"]
@@ -111,7 +105,7 @@ class EventFollower(Follower):
         if not per_epoch and len(validation) and step:
             # Most tools evaluate the validation split once per epoch.
             per_epoch = max(1, round(step / len(validation)))
-        first, last = self._reader.first, self._reader.last
+        first, last = self._source.first, self._source.last
         status = self._status()
         return State(
             status=status,
@@ -133,7 +127,7 @@ class EventFollower(Follower):
         )
 
 
-def _last(curve: EventCurve) -> Score | None:
+def _last(curve: TagCurve) -> Score | None:
     """Return the last loss and accuracy; NaN for an accuracy that does not exist."""
     if not len(curve):
         return None
@@ -142,7 +136,7 @@ def _last(curve: EventCurve) -> Score | None:
     return Score(loss if isfinite(loss) else None, accuracy) if isfinite(loss) or isfinite(accuracy) else None
 
 
-def _best(curve: EventCurve) -> Best | None:
+def _best(curve: TagCurve) -> Best | None:
     """Return the epoch with the lowest loss, or, without losses, the highest accuracy."""
     rows = range(len(curve))
     row = min((row for row in rows if isfinite(curve["loss"][row])), key=lambda row: curve["loss"][row], default=None)

@@ -2,14 +2,14 @@
 
 import os
 import struct
-from array import array
 from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
 from typing import NamedTuple
 
-from tuitrain.runs.tensorboard.protobuf import BYTES, FIXED32, FIXED64, VARINT, fields, signed
-from tuitrain.runs.tensorboard.tfrecord import FOOTER, HEADER, length, masked_crc
+from tuitrain.runs.external.protobuf import BYTES, FIXED32, FIXED64, VARINT, fields, signed
+from tuitrain.runs.external.source import Series
+from tuitrain.runs.external.tensorboard.tfrecord import FOOTER, HEADER, length, masked_crc
 from tuitrain.text import plain
 
 CHUNK = 2**20
@@ -23,20 +23,6 @@ _FLOAT, _DOUBLE, _HALF, _CRC = (struct.Struct(form) for form in ("<f", "<d", "<e
 _BY_TYPE = {1: _FLOAT, 2: _DOUBLE, 19: _HALF}
 _BY_FIELD = {5: _FLOAT, 6: _DOUBLE}
 _START = 1
-
-
-class Series:
-    """All values of one tag, in the order of writing."""
-
-    def __init__(self) -> None:
-        self.step, self.time, self.value = array("q"), array("d"), array("d")
-
-    def cut(self, step: int) -> None:
-        """Remove the values at `step` and later."""
-        keep = [index for index, value_step in enumerate(self.step) if value_step < step]
-        for name in ("step", "time", "value"):
-            column = getattr(self, name)
-            setattr(self, name, array(column.typecode, [column[index] for index in keep]))
 
 
 class _Template(NamedTuple):

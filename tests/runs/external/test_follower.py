@@ -9,15 +9,17 @@ import pytest
 from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
 
-from runs.tensorboard.written_events import OLD, floats, keras, simple, write
-from tuitrain.runs.tensorboard import event_file
-from tuitrain.runs.tensorboard.folder import EventFolder
-from tuitrain.runs.tensorboard.follower import EventFollower
-from tuitrain.runs.tensorboard.tfrecord import record
+from runs.external.tensorboard.written_events import OLD, floats, keras, simple, write
+from tuitrain.runs.external.folder import ExternalFolder
+from tuitrain.runs.external.follower import ExternalFollower
+from tuitrain.runs.external.format import Found
+from tuitrain.runs.external.tensorboard import event_file
+from tuitrain.runs.external.tensorboard.format import TENSORBOARD
+from tuitrain.runs.external.tensorboard.tfrecord import record
 
 
-def read(folder: Path) -> EventFollower:
-    run = EventFollower(EventFolder(folder))
+def read(folder: Path) -> ExternalFollower:
+    run = ExternalFollower(ExternalFolder(TENSORBOARD, Found(folder)))
     while run.poll():
         pass
     return run
@@ -102,7 +104,7 @@ def test_a_run_ends_with_its_silence(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_reading_takes_no_more_than_its_budget(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(event_file, "CHUNK", 4096)
     write(tmp_path / "run", [simple("loss", 1.0, step) for step in range(1000)])
-    folder = EventFolder(tmp_path / "run")
+    folder = ExternalFolder(TENSORBOARD, Found(tmp_path / "run"))
     assert not folder.advance(0)
     assert folder._run is not None
     assert folder._run.behind
@@ -145,7 +147,7 @@ def test_links_to_folders_are_not_parts_of_a_run(tmp_path: Path) -> None:
     write(tmp_path / "run" / "train", [simple("loss", 1.0, 1)])
     write(tmp_path / "elsewhere", [simple("loss", 2.0, 1)])
     (tmp_path / "run" / "validation").symlink_to(tmp_path / "elsewhere")
-    folder = EventFolder(tmp_path / "run")
+    folder = ExternalFolder(TENSORBOARD, Found(tmp_path / "run"))
     assert len(read(tmp_path / "run").evaluations["validation"]) == 0
     stamp = folder.stamp()
     write(tmp_path / "elsewhere", [simple("loss", 2.0, 1), simple("loss", 2.0, 2)])
@@ -158,7 +160,7 @@ def test_long_tags_are_cut_and_too_many_are_ignored(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(event_file, "MOST_TAGS", 3)
     tags = ["a", "b", "x" * 500, "c", "a"]
     write(tmp_path / "run", [simple(tag, 1.0, step) for step, tag in enumerate(tags)])
-    (series,) = read(tmp_path / "run")._reader.series.values()
+    (series,) = read(tmp_path / "run")._source.series.values()
     assert {len(tag): list(found.step) for tag, found in series.items() if len(tag) > 1} == {400: [2]}
     assert {tag: list(found.step) for tag, found in series.items() if len(tag) == 1} == {"a": [0, 4], "b": [1]}
 
@@ -195,7 +197,7 @@ def test_the_host_is_that_in_the_name_of_the_file(tmp_path: Path) -> None:
 
 def test_the_stamp_of_a_run_changes_with_its_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(tmp_path / "run", [simple("loss", 1.0, 1)])
-    folder = EventFolder(tmp_path / "run")
+    folder = ExternalFolder(TENSORBOARD, Found(tmp_path / "run"))
     now = time.time()
     monkeypatch.setattr(time, "time", lambda: now + 1e6)
     ended = folder.stamp()

@@ -11,15 +11,17 @@ from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
-from runs.tensorboard.written_events import OLD, content, floats, keras, ours, simple, theirs, whole, write
+from runs.external.tensorboard.written_events import OLD, content, floats, keras, ours, simple, theirs, whole, write
 from tuitrain.errors import RunError
 from tuitrain.runs.catalog.index import RunIndex
 from tuitrain.runs.catalog.listing import entry
-from tuitrain.runs.external import ExternalRunInfo
+from tuitrain.runs.external.folder import ExternalFolder
+from tuitrain.runs.external.format import Found
+from tuitrain.runs.external.tensorboard.event_file import CHUNK
+from tuitrain.runs.external.tensorboard.format import TENSORBOARD
+from tuitrain.runs.external.tensorboard.tfrecord import record
+from tuitrain.runs.external_info import ExternalRunInfo
 from tuitrain.runs.follower import Follower
-from tuitrain.runs.tensorboard.event_file import CHUNK
-from tuitrain.runs.tensorboard.folder import EventFolder
-from tuitrain.runs.tensorboard.tfrecord import record
 from written_runs import list_runs
 
 
@@ -146,7 +148,7 @@ def test_records_that_make_no_sense(tmp_path: Path) -> None:
         write(tmp_path / "run", [bytes(bad), bytes(bad[: chance.randrange(len(bad))]), simple("loss", 1.0, 9)])
         run = whole(tmp_path / "run")
         assert 9 in run.train.step
-        entry(EventFolder(tmp_path / "run"))
+        entry(ExternalFolder(TENSORBOARD, Found(tmp_path / "run")))
 
 
 def test_a_file_that_is_none_is_a_damaged_run(tmp_path: Path) -> None:

@@ -3,8 +3,8 @@ from math import isnan, nan
 
 import pytest
 
-from tuitrain.runs.tensorboard.curves import Epochs, EventCurve, choose
-from tuitrain.runs.tensorboard.event_file import Series
+from tuitrain.runs.external.curves import Epochs, TagCurve, choose
+from tuitrain.runs.external.source import Series
 
 
 def series(*points: tuple[int, float, float]) -> Series:
@@ -48,7 +48,7 @@ def test_a_subfolder_names_the_split_unless_the_tag_does() -> None:
     }  # fmt: skip
 
 
-def rows(curve: EventCurve, *names: str) -> list[tuple[float | None, ...]]:
+def rows(curve: TagCurve, *names: str) -> list[tuple[float | None, ...]]:
     return [
         tuple(None if isnan(value) else value for value in row)
         for row in zip(curve.step, *(curve[name] for name in names), strict=True)
@@ -56,7 +56,7 @@ def rows(curve: EventCurve, *names: str) -> list[tuple[float | None, ...]]:
 
 
 def test_tags_with_other_steps_are_merged_and_each_keeps_its_own() -> None:
-    curve = EventCurve()
+    curve = TagCurve()
     loss = series((3, 13.0, 0.3), (1, 11.0, 0.5), (1, 12.0, 0.4), (5, 9.0, 0.2))
     curve.fill({"loss": loss, "accuracy": series((1, 11.5, 0.7), (5, 15.0, 0.9))}, 10.0)
     # Of several values the last counts, and times never decrease.
@@ -70,7 +70,7 @@ def test_tags_with_other_steps_are_merged_and_each_keeps_its_own() -> None:
 
 
 def test_tags_with_the_same_steps_are_extended() -> None:
-    curve, loss, accuracy = EventCurve(), values(0.5, 0.4), values(0.6, 0.7)
+    curve, loss, accuracy = TagCurve(), values(0.5, 0.4), values(0.6, 0.7)
     curve.fill({"loss": loss, "accuracy": accuracy}, 100.0)
     before = curve.changes
     curve.fill({"loss": loss, "accuracy": accuracy}, 100.0)

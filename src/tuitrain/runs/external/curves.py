@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from math import ceil, inf, isnan, nan
 from operator import lt
 
+from tuitrain.runs.external.source import Series
+from tuitrain.runs.external.tags import Place, place
 from tuitrain.runs.follower import Curve, ascending
-from tuitrain.runs.tensorboard.event_file import Series
-from tuitrain.runs.tensorboard.tags import Place, place
 
 Chosen = dict[str, dict[str, tuple[str, Series]]]
 
@@ -28,7 +28,7 @@ def choose(series: Mapping[str, Mapping[str, Series]]) -> Chosen:
     return chosen
 
 
-class EventCurve(Curve):
+class TagCurve(Curve):
     """A curve with a row for each step of any of its tags; `only` returns the rows that have a value of one tag."""
 
     def __init__(self, *extra: str) -> None:

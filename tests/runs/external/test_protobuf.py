@@ -1,7 +1,7 @@
 import pytest
 from tensorboard.compat.proto.event_pb2 import Event
 
-from tuitrain.runs.tensorboard.protobuf import (
+from tuitrain.runs.external.protobuf import (
     BYTES,
     FIXED32,
     FIXED64,

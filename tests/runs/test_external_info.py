@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tuitrain.config.schema import Config
-from tuitrain.runs.external import ExternalRunInfo, convert_setting, settings_of
+from tuitrain.runs.external_info import ExternalRunInfo, convert_setting, settings_of
 from tuitrain.runs.records import RunInfo
 
 

@@ -5,6 +5,7 @@ names of splits and frequencies (`FREQUENCIES`) must name a metric.
 """
 
 import re
+from collections.abc import Collection
 from typing import NamedTuple
 
 from tuitrain.config.settings import settings
@@ -73,6 +74,11 @@ def place(tag: str, part: str) -> Place | None:
     count = len(words) + bool(part)
     preferred = "step" if split == "train" else "epoch"
     return Place(split, column, 10 * count + 2 * bool(part) + (often not in ("", preferred)))
+
+
+def steps_are_epochs(tags: Collection[str]) -> bool:
+    """Return whether the steps of these tags are epochs, counted from 0: so does Keras for `epoch_loss`."""
+    return bool(tags) and all(tag.startswith("epoch_") for tag in tags)
 
 
 def setting(name: str) -> str | None:

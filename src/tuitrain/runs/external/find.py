@@ -1,0 +1,62 @@
+"""Find the runs of other tools in a folder: the one place that decides which kind of run a folder is."""
+
+import os
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+from tuitrain.runs.external.folder import ExternalFolder
+from tuitrain.runs.external.format import Format, Found, Listing
+from tuitrain.runs.external.tensorboard.format import TENSORBOARD
+from tuitrain.runs.folder import is_run_folder
+from tuitrain.text import plain
+
+# The first format that finds runs in a folder wins.
+FORMATS: tuple[Format, ...] = (TENSORBOARD,)
+# The maximum depth of runs below the runs folder, and the maximum number of folders to search.
+DEEPEST, MOST_FOLDERS = 6, 20_000
+
+
+def external_folders(root: Path, visited: list[Path], own: Collection[str] = ()) -> list[ExternalFolder]:
+    """Return the runs of other tools in and below `root`, newest first, and add all searched folders to `visited`.
+    Skips unreadable folders, and folders in `root` whose names are in `own`."""
+    found = [ExternalFolder(format, run, _id(root, run)) for format, run in _walk(root, 0, visited, own)]
+    return sorted(found, key=ExternalFolder.start_key, reverse=True)
+
+
+def external_folder(path: Path) -> ExternalFolder | None:
+    """Return the only run of another tool that is `path` itself, or None."""
+    found = list(_walk(path, DEEPEST, []))
+    return ExternalFolder(*found[0], plain(path)) if len(found) == 1 else None
+
+
+def _id(root: Path, run: Found) -> str:
+    inside = "" if run.path == root else run.path.relative_to(root).as_posix()
+    return plain("/".join(part for part in (inside, run.name) if part))
+
+
+def _walk(path: Path, depth: int, visited: list[Path], own: Collection[str] = ()) -> Iterator[tuple[Format, Found]]:
+    if len(visited) >= MOST_FOLDERS:
+        return
+    visited.append(path)
+    parts: list[str] = []
+    try:
+        listing = _list(path, own)
+        for format in FORMATS:
+            if runs := format.runs(listing):
+                yield from ((format, run) for run in runs)
+                parts = format.parts(listing)
+                break
+    except OSError:
+        return
+    if depth < DEEPEST:
+        for name in listing.folders:
+            if name not in parts:
+                yield from _walk(path / name, depth + 1, visited)
+
+
+def _list(path: Path, own: Collection[str]) -> Listing:
+    with os.scandir(path) as items:
+        names = [(item.name, item.is_dir(follow_symlinks=False)) for item in items]
+    folders = [name for name, is_folder in names if is_folder and not name.startswith(".") and name not in own]
+    files = [name for name, is_folder in names if not is_folder]
+    return Listing(path, sorted(files), [name for name in sorted(folders) if not is_run_folder(path / name)])

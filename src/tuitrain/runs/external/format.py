@@ -1,0 +1,39 @@
+"""How tuitrain recognizes the runs of a tool in a folder, and opens them. Listing runs imports no reader."""
+
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from tuitrain.runs.external.source import Source
+
+
+class Listing(NamedTuple):
+    """The names in a folder: its files, and its subfolders without links and hidden ones, both sorted."""
+
+    path: Path
+    files: list[str]
+    folders: list[str]
+
+
+class Found(NamedTuple):
+    """A run that a format found: its path, and its name if one file contains several runs."""
+
+    path: Path
+    name: str = ""
+
+
+class Format(Protocol):
+    """The files that one tool writes."""
+
+    def runs(self, listing: Listing) -> list[Found]:
+        """Return the runs in this folder, not those in its subfolders. Raises OSError."""
+
+    def parts(self, listing: Listing) -> list[str]:
+        """Return the subfolders that belong to the runs of this folder, and contain no other runs."""
+
+    def files(self, run: Found) -> list[Path]:
+        """Return the files and folders that change when the run does. Raises OSError."""
+
+    def start_key(self, run: Found) -> str:
+        """Return a sort key by start time: seconds since 1970 as text. Raises OSError."""
+
+    def open(self, run: Found) -> Source: ...
