@@ -14,9 +14,10 @@ from tuitrain.runs.records import RunInfo
 
 
 class ExternalRunInfo(RunInfo, kw_only=True):
-    """`hparams` maps setting keys, or the other tool's own names, to numbers, booleans and strings. `curves` contains
-    the number of values of each TensorBoard tag."""
+    """`files` says what the run is read from. `hparams` maps setting keys, or the other tool's own names, to numbers,
+    booleans and strings. `curves` contains the number of values of each tag or column."""
 
+    files: str = ""
     hparams: dict[str, Any] = field(default_factory=dict)
     curves: dict[str, int] = field(default_factory=dict)
 

@@ -160,7 +160,7 @@ def test_long_tags_are_cut_and_too_many_are_ignored(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(event_file, "MOST_TAGS", 3)
     tags = ["a", "b", "x" * 500, "c", "a"]
     write(tmp_path / "run", [simple(tag, 1.0, step) for step, tag in enumerate(tags)])
-    (series,) = read(tmp_path / "run")._source.series.values()
+    (series,) = read(tmp_path / "run").source.series.values()
     assert {len(tag): list(found.step) for tag, found in series.items() if len(tag) > 1} == {400: [2]}
     assert {tag: list(found.step) for tag, found in series.items() if len(tag) == 1} == {"a": [0, 4], "b": [1]}
 

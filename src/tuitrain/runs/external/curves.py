@@ -3,7 +3,7 @@
 from array import array
 from bisect import bisect_right
 from collections.abc import Mapping
-from math import ceil, inf, isnan, nan
+from math import ceil, inf, isfinite, isnan, nan
 from operator import lt
 
 from tuitrain.runs.external.source import Series
@@ -24,8 +24,18 @@ def choose(series: Mapping[str, Mapping[str, Series]]) -> Chosen:
                 best[key] = min(best.get(key, candidate), candidate, key=lambda ranked: ranked[:2])
     chosen: Chosen = {}
     for (split, column), (_, tag, values) in best.items():
-        chosen.setdefault(split, {})[column] = (tag, values)
+        chosen.setdefault(split, {})[column] = (tag, _fractions(values) if column == "accuracy" else values)
     return chosen
+
+
+def _fractions(series: Series) -> Series:
+    """Return accuracies as fractions; if one of them is above 1, all are percentages."""
+    if max(filter(isfinite, series.value), default=0.0) <= 1:
+        return series
+    fractions = Series()
+    fractions.step, fractions.time = series.step, series.time
+    fractions.value = array("d", [value / 100 for value in series.value])
+    return fractions
 
 
 class TagCurve(Curve):
@@ -56,7 +66,9 @@ class TagCurve(Curve):
             self._merge(sources)
         had = len(self["seconds"])
         times = self["time"]
-        times[had:] = array("d", ascending(times[had:], times[had - 1] if had else -inf))
+        # Files without times have NaN in all rows.
+        if not any(map(isnan, times[max(0, had - 1) :])):
+            times[had:] = array("d", ascending(times[had:], times[had - 1] if had else -inf))
         self["seconds"].extend([at - begun for at in self["time"][had:]])
         for name, column in self.columns.items():
             if name not in sources:

@@ -6,12 +6,13 @@ from pathlib import Path
 
 from tuitrain.runs.external.folder import ExternalFolder
 from tuitrain.runs.external.format import Format, Found, Listing
+from tuitrain.runs.external.tables.format import TABLES
 from tuitrain.runs.external.tensorboard.format import TENSORBOARD
 from tuitrain.runs.folder import is_run_folder
 from tuitrain.text import plain
 
 # The first format that finds runs in a folder wins.
-FORMATS: tuple[Format, ...] = (TENSORBOARD,)
+FORMATS: tuple[Format, ...] = (TENSORBOARD, TABLES)
 # The maximum depth of runs below the runs folder, and the maximum number of folders to search.
 DEEPEST, MOST_FOLDERS = 6, 20_000
 
@@ -24,7 +25,9 @@ def external_folders(root: Path, visited: list[Path], own: Collection[str] = ())
 
 
 def external_folder(path: Path) -> ExternalFolder | None:
-    """Return the only run of another tool that is `path` itself, or None."""
+    """Return the run of another tool that `path`, a folder or a file, is; None if there is none or several."""
+    if (table := TABLES.at_file(path)) is not None:
+        return ExternalFolder(TABLES, table, plain(path))
     found = list(_walk(path, DEEPEST, []))
     return ExternalFolder(*found[0], plain(path)) if len(found) == 1 else None
 

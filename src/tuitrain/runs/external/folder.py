@@ -67,6 +67,11 @@ class ExternalFolder(RunFolder):
     def config(self) -> Config:
         return Config()
 
+    @property
+    def title(self) -> str:
+        """What the run is read from, in the plural."""
+        return self._format.title
+
     def source(self) -> Source:
         """Return a reader of the run that has not read anything yet."""
         return self._format.open(self._found)

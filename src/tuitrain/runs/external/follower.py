@@ -24,7 +24,8 @@ class ExternalFollower(Follower):
 
     def __init__(self, folder: ExternalFolder, *, brief: bool = False) -> None:
         super().__init__(folder, brief=brief)
-        self._source = folder.source()
+        self.folder: ExternalFolder = folder
+        self.source = folder.source()
         self._train = TagCurve("lr", "grad_norm")
         self._evaluations = {split: TagCurve("best") for split in ("validation", "test")}
         self.train = self._train
@@ -34,11 +35,11 @@ class ExternalFollower(Follower):
 
     def poll(self, budget: float = 0.05) -> bool:
         try:
-            self.behind = more = self._source.poll(monotonic() + budget)
+            self.behind = more = self.source.poll(monotonic() + budget)
         except OSError as error:
             problem, self.problem = self.problem, f"{plain(self.folder.path.name)} cannot be read: {error.strerror}."
             return problem != self.problem
-        seen = (self._source.changes, self._source.problems)
+        seen = (self.source.changes, self.source.problems)
         if seen == self._seen or (more and monotonic() - self._assembled < REDRAW):
             return more | self._update_status()
         self._seen = seen
@@ -52,15 +53,16 @@ class ExternalFollower(Follower):
         return before != self.state.status
 
     def _assemble(self) -> None:
-        chosen = choose(self._source.series)
+        chosen = choose(self.source.series)
         for split, curve in {"train": self._train, **self._evaluations}.items():
             tags = chosen.get(split, {})
             sources = {column: series for column, (_, series) in tags.items() if column in curve.columns}
-            curve.fill({name: one for name, one in sources.items() if name != "epoch"}, self._source.first)
+            curve.fill({name: one for name, one in sources.items() if name != "epoch"}, self.source.first)
         epochs = self._count_epochs(chosen)
-        problems = self._source.problems
+        problems = self.source.problems
         self.problem = " ".join(problems) if problems and not any(map(len, self._curves)) else ""
-        self.info, self.state = self._info(), self._state(epochs, " ".join(problems))
+        self.info = self._info()
+        self.state = self._state(epochs, " ".join(problems))
 
     @property
     def _curves(self) -> list[Curve]:
@@ -81,20 +83,21 @@ class ExternalFollower(Follower):
         return ExternalRunInfo(
             id=self.folder.id,
             name=self.folder.name(),
-            created=self._source.first,
-            host=plain(self._source.host, 60),
-            hparams=by_setting(self._source.settings),
+            created=self.source.first or self.source.last,
+            files=self.folder.title,
+            host=plain(self.source.host, 60),
+            hparams=by_setting(self.source.settings),
             curves={
                 f"{part}: {tag}" if part else tag: len(values.step)
-                for part, tags in self._source.series.items()
+                for part, tags in self.source.series.items()
                 for tag, values in tags.items()
             },
         )
 
     def _status(self) -> Status:
-        if self._source.ended is not None:
-            return self._source.ended
-        return "running" if abs(time.time() - self._source.last) < SILENCE else "finished"
+        if self.source.ended is not None:
+            return self.source.ended
+        return "running" if abs(time.time() - self.source.last) < SILENCE else "finished"
 
     def _state(self, epochs: Epochs, reason: str) -> State:
         validation = self._evaluations["validation"]
@@ -105,7 +108,7 @@ class ExternalFollower(Follower):
         if not per_epoch and len(validation) and step:
             # Most tools evaluate the validation split once per epoch.
             per_epoch = max(1, round(step / len(validation)))
-        first, last = self._source.first, self._source.last
+        first, last = self.source.first, self.source.last
         status = self._status()
         return State(
             status=status,
@@ -114,7 +117,7 @@ class ExternalFollower(Follower):
             epochs=max(done, planned) if isinstance(planned, int) else done,
             step=step,
             steps_per_epoch=per_epoch,
-            seconds=max(0.0, last - first),
+            seconds=max(0.0, last - first) if first else nan,
             started=first or None,
             ended=None if status == "running" else last or None,
             heartbeat=last,

@@ -15,14 +15,18 @@ class Listing(NamedTuple):
 
 
 class Found(NamedTuple):
-    """A run that a format found: its path, and its name if one file contains several runs."""
+    """A run that a format found: its folder, its name if the folder contains several runs, and what else the format
+    needs to open it."""
 
     path: Path
     name: str = ""
+    key: str = ""
 
 
 class Format(Protocol):
-    """The files that one tool writes."""
+    """The files that one tool writes. `title` describes them in the plural, for people."""
+
+    title: str
 
     def runs(self, listing: Listing) -> list[Found]:
         """Return the runs in this folder, not those in its subfolders. Raises OSError."""

@@ -17,25 +17,29 @@ SPLITS = {
 }
 METRICS = {
     "loss": ("loss", "cross entropy", "cross entropy loss", "nll loss"),
-    "accuracy": ("accuracy", "acc", "top1", "acc1", "sparse categorical accuracy", "categorical accuracy",
+    "accuracy": ("accuracy", "acc", "top1", "acc1", "top1 acc", "top1 accuracy", "acc top1", "accuracy top1", "acc@1",
+                 "sparse categorical accuracy", "categorical accuracy",
                  "binary accuracy", "multiclass accuracy"),
-    "lr": ("lr", "learning rate", "lr sgd", "lr adam", "lr adamw", "lr sgd pg1", "lr adam pg1", "lr adamw pg1"),
+    "lr": ("lr", "learning rate", "lr sgd", "lr adam", "lr adamw", "lr sgd pg1", "lr adam pg1", "lr adamw pg1",
+           "lr pg0"),
     "grad_norm": ("grad norm", "gradient norm", "grad 2.0 norm total"),
     "epoch": ("epoch",),
 }  # fmt: skip
+# Names whose split none of their words says. Ultralytics names the metrics of validation so.
+NAMED = {"metrics accuracy top1": ("validation", "accuracy")}
 FREQUENCIES = ("epoch", "step")
 # The names of hyperparameters by setting, split into words like tags. Setting keys themselves match, too.
 HPARAMS = {
-    "optimizer.lr": ("lr", "learning rate", "base lr", "init lr", "initial lr"),
+    "optimizer.lr": ("lr", "lr0", "learning rate", "base lr", "init lr", "initial lr"),
     "optimizer.name": ("optimizer", "optim", "opt", "optimizer name"),
     "optimizer.momentum": ("momentum",),
     "optimizer.weight_decay": ("weight decay", "wd"),
-    "data.batch_size": ("batch size", "bs", "train batch size", "per device train batch size"),
+    "data.batch_size": ("batch size", "bs", "batch", "train batch size", "per device train batch size"),
     "data.dataset": ("dataset", "data set", "dataset name"),
     "model.name": ("model", "arch", "architecture", "model name", "net", "network"),
     "model.activation": ("activation", "activation fn", "act"),
-    "model.dropout": ("dropout", "dropout rate", "p dropout"),
-    "schedule.name": ("scheduler", "lr scheduler", "lr scheduler type", "schedule"),
+    "model.dropout": ("dropout", "drop", "dropout rate", "p dropout"),
+    "schedule.name": ("scheduler", "sched", "lr scheduler", "lr scheduler type", "schedule"),
     "training.epochs": ("epochs", "max epochs", "num epochs", "num train epochs", "n epochs"),
     "training.seed": ("seed", "random seed"),
 }
@@ -59,6 +63,8 @@ def place(tag: str, part: str) -> Place | None:
     """Return the split and column of a tag, or None if there is none. `part` is the split of the subfolder, or
     empty."""
     words = _words(tag)
+    if (named := NAMED.get(" ".join(words))) is not None:
+        return Place(*named, 10 * len(words))
     splits = [PARTS[word] for word in words if word in PARTS]
     metric = [word for word in words if word not in PARTS]
     often = next((word for word in metric if word in FREQUENCIES and len(metric) > 1), "")

@@ -10,6 +10,8 @@ from tuitrain.runs.external.tensorboard.layout import MARK, event_files, part
 class EventFormat:
     """Each folder with event files is a run; some of its subfolders are its splits."""
 
+    title = "TensorBoard event files"
+
     def runs(self, listing: Listing) -> list[Found]:
         found = _has_events(listing.files) or self.parts(listing)
         return [Found(listing.path)] if found else []

@@ -1,0 +1,39 @@
+"""Parse the lines of a file that contains one JSON object per line."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from tuitrain.runs.external.rows import Row, flat
+
+
+class JsonLines:
+    """Converts lines to rows. `problem` describes the first damaged line."""
+
+    def __init__(self) -> None:
+        self.problem = ""
+
+    def rows(self, lines: list[bytes], first: int) -> Iterator[tuple[int, Row]]:
+        """Yield the number and the values of each row. `first` is the number of the first line, counted from 0."""
+        for number, line in enumerate(lines, first):
+            if not line.strip():
+                continue
+            value = decode(line)
+            if isinstance(value, dict):
+                yield number + 1, dict(flat(value))
+            elif not self.problem:
+                self.problem = f"Line {number + 1:,} is not a JSON object."
+
+
+def decode(content: bytes) -> Any:
+    """Decode JSON in which numbers may be NaN and Infinity, as Python writes them; None if it is damaged."""
+    try:
+        return msgspec.json.decode(content)
+    except (msgspec.DecodeError, RecursionError):
+        pass
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError):
+        return None

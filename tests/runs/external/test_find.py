@@ -1,0 +1,69 @@
+"""Which folders and files are runs of other tools, and which are not."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from runs.external.following import SAMPLES, ids
+from tuitrain.hosts.export import export
+from tuitrain.runs.catalog.listing import all_folders
+from tuitrain.runs.follower import Follower
+
+RUNS = {
+    "metrics.csv": "epoch,step,val_loss\n0,10,0.5\n",
+    "log.csv": "epoch;loss\n0;1\n",
+    "TRAINING.CSV": "Epoch,Train Loss\n1,2\n",
+    "begun.csv": "epoch,loss\n",
+    "log.jsonl": '{"epoch": 1, "train/loss": 2}\n',
+    "log.txt": '{"train_loss": 6.9, "test_acc1": 0.7, "epoch": 0}\n',
+    "config-first.jsonl": '{"lr": 0.1}\n{"step": 1, "loss": 2}\n',
+    "times.csv": "timestamp,step,loss\n2026-11-30 10:00:00,1,2\n",
+}
+OTHERS = {
+    "labels.csv": "file,label\na.png,cat\n",
+    "weights.csv": "epoch,weight\n1,2\n",
+    "predictions.csv": "index,label,loss\n1,2,0.5\n",
+    "sweep.csv": "trial,epochs,val_loss\n1,20,0.5\n",
+    "texts.csv": "step,loss,comment\n1,0.5,good\n",
+    "words.csv": "epoch,loss\none,two\n",
+    "empty.csv": "",
+    "unended.csv": "epoch,loss",
+    "log.txt": "epoch 1 loss 2\n",
+    "data.jsonl": '{"text": "a", "label": 1}\n',
+    "array.jsonl": "[1, 2]\n",
+    "loss.json": '{"step": 1, "loss": 2}\n',
+    ".hidden.csv": "epoch,loss\n1,2\n",
+}
+
+
+@pytest.mark.parametrize(("name", "content"), RUNS.items(), ids=RUNS)
+def test_runs(tmp_path: Path, name: str, content: str) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / name).write_text(content)
+    assert ids(tmp_path) == ["run"]
+
+
+@pytest.mark.parametrize(("name", "content"), OTHERS.items(), ids=OTHERS)
+def test_other_files(tmp_path: Path, name: str, content: str) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / name).write_text(content)
+    assert ids(tmp_path) == []
+
+
+def test_several_tables_in_a_folder_are_several_runs(tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    for name in ("a.csv", "b.jsonl"):
+        (tmp_path / "logs" / name).write_text(RUNS["log.csv" if name == "a.csv" else "log.jsonl"])
+    (tmp_path / "logs" / "labels.csv").write_text(OTHERS["labels.csv"])
+    assert ids(tmp_path) == ["logs/a.csv", "logs/b.jsonl"]
+
+
+def test_own_runs_and_exports_are_no_runs_of_other_tools(tmp_path: Path, train: Callable[..., Follower]) -> None:
+    run = train("training.epochs=1").folder
+    export(run, "csv", tmp_path / "runs" / "exported.csv")
+    assert [folder.id for folder in all_folders(tmp_path / "runs")] == [run.id]
+
+
+def test_samples() -> None:
+    assert ids(SAMPLES) == ["keras", "lightning/lightning_logs/version_0", "timm", "ultralytics/train"]
