@@ -13,7 +13,7 @@ import msgspec
 from tuitrain.config.schema import Config
 from tuitrain.config.toml import add_former_defaults, config_from_tree, dumps, parse
 from tuitrain.errors import ConfigError, RunError
-from tuitrain.files import check_own_file, check_own_folder, replace
+from tuitrain.files import check_own_file, check_own_folder, open_to_read, replace
 from tuitrain.runs.files import LARGEST_EVALUATION, read, read_json
 from tuitrain.runs.process import alive
 from tuitrain.runs.records import FORMAT, Evaluation, RunInfo, ShownStatus, State
@@ -219,13 +219,30 @@ def folders(runs_dir: Path) -> Iterator[RunFolder]:
 
 
 def is_run_folder(path: Path) -> bool:
-    """Return whether a folder contains files of a run, or is named like one and contains no event files."""
-    if any(os.path.lexists(f"{path}/{name}") for name in ("run.json", "state.json", "config.toml", "metrics.jsonl")):
+    """Return whether a folder contains files of a run, or is named like one and contains no other tool's files."""
+    if any(os.path.lexists(f"{path}/{name}") for name in ("run.json", "state.json", "config.toml")):
         return True
+    if os.path.lexists(f"{path}/metrics.jsonl"):
+        return not _are_other_rows(path / "metrics.jsonl")
     try:
-        return bool(_ID.match(path.name)) and not any("tfevents" in file.name for file in path.iterdir())
+        return bool(_ID.match(path.name)) and not any(map(_is_other_file, path.iterdir()))
     except OSError:
         return True
+
+
+def _are_other_rows(metrics_file: Path) -> bool:
+    """Return whether the first row is an object, but not one of tuitrain's rows, which begin with their kind."""
+    try:
+        with open_to_read(metrics_file) as file:
+            head = file.read(16)
+    except OSError:
+        return False
+    return head.startswith(b"{") and not head.startswith(b'{"kind":') and len(head) == 16
+
+
+def _is_other_file(path: Path) -> bool:
+    # timm names its folders like tuitrain, if the images have 1024 pixels, and writes summary.csv.
+    return "tfevents" in path.name or path.name == "summary.csv"
 
 
 def find_id(wanted: str, ids: Collection[str], name: Callable[[str], str], kind: str) -> str | None:

@@ -16,6 +16,7 @@ RUNS = {
     "TRAINING.CSV": "Epoch,Train Loss\n1,2\n",
     "begun.csv": "epoch,loss\n",
     "log.jsonl": '{"epoch": 1, "train/loss": 2}\n',
+    "metrics.jsonl": '{"step": 1, "loss": 2, "acc": 0.5}\n',
     "log.txt": '{"train_loss": 6.9, "test_acc1": 0.7, "epoch": 0}\n',
     "config-first.jsonl": '{"lr": 0.1}\n{"step": 1, "loss": 2}\n',
     "times.csv": "timestamp,step,loss\n2026-11-30 10:00:00,1,2\n",
@@ -63,6 +64,21 @@ def test_own_runs_and_exports_are_no_runs_of_other_tools(tmp_path: Path, train: 
     run = train("training.epochs=1").folder
     export(run, "csv", tmp_path / "runs" / "exported.csv")
     assert [folder.id for folder in all_folders(tmp_path / "runs")] == [run.id]
+
+
+def test_timm_names_its_folders_like_tuitrain(tmp_path: Path) -> None:
+    folder = tmp_path / "20261130-101500-vit_base-1024"
+    folder.mkdir()
+    assert [run.read_only for run in all_folders(tmp_path)] == [False]
+    (folder / "summary.csv").write_text("epoch,train_loss\n0,1\n")
+    assert [run.read_only for run in all_folders(tmp_path)] == [True]
+
+
+@pytest.mark.parametrize("content", [b"", b'{"kind":"train","step":1}\n', b"\0" * 99])
+def test_metrics_of_an_own_run_stay_its_own(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "metrics.jsonl").write_bytes(content)
+    assert [run.read_only for run in all_folders(tmp_path)] == [False]
 
 
 def test_samples() -> None:
