@@ -82,4 +82,10 @@ def test_metrics_of_an_own_run_stay_its_own(tmp_path: Path, content: bytes) -> N
 
 
 def test_samples() -> None:
-    assert ids(SAMPLES) == ["keras", "lightning/lightning_logs/version_0", "timm", "ultralytics/train"]
+    assert ids(SAMPLES) == [
+        "keras",
+        "lightning/lightning_logs/version_0",
+        "timm",
+        "transformers/out",
+        "ultralytics/train",
+    ]

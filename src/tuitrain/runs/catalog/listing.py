@@ -95,7 +95,7 @@ def find_all(runs_dir: Path, wanted: Iterable[str]) -> list[RunFolder]:
 
 def _at_path(wanted: str) -> RunFolder | None:
     """Return the run in this folder or file, or None if there is none. A single word is not a folder."""
-    if os.sep in wanted or Path(wanted).is_file():
+    if os.sep in wanted or os.path.isfile(wanted):  # noqa: PTH113
         path = Path(wanted)
         if any(os.path.isfile(path / name) for name in ("run.json", "state.json")):  # noqa: PTH113
             return RunFolder(path)

@@ -1,7 +1,7 @@
 """Collect rows of named numbers, such as lines of CSV or JSON, into series."""
 
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from math import isfinite, nan
 from typing import Any
 
@@ -20,7 +20,6 @@ TIMES = ("_timestamp", "timestamp", "wall_time", "time", "_runtime", "elapsed", 
 # Seconds after 2001 are a time, fewer are a duration.
 _TIME_OF_DAY = 1e9
 MOST_TAGS, LONGEST_TAG = 1000, 400
-_DEEPEST = 4
 
 
 class Rows:
@@ -96,20 +95,6 @@ def _cut(series: Series, step: int) -> None:
     if series.step and step < series.step[-1]:
         keep = bisect_left(series.step, step)
         del series.step[keep:], series.time[keep:], series.value[keep:]
-
-
-def flat(value: Any, name: str = "", depth: int = 0) -> Iterator[tuple[str, float | str]]:
-    """Yield the numbers and texts of a decoded JSON value, nested names joined by slashes."""
-    if isinstance(value, dict) and depth < _DEEPEST:
-        for key, inner in value.items():
-            yield from flat(inner, f"{name}/{key}" if name else str(key), depth + 1)
-    elif isinstance(value, str):
-        yield name, value
-    elif isinstance(value, (int, float)) and not isinstance(value, bool):
-        try:
-            yield name, float(value)
-        except OverflowError:
-            return
 
 
 def names_metrics(names: list[str]) -> bool:

@@ -4,6 +4,8 @@ from array import array
 from collections.abc import Mapping
 from typing import Any, Literal, Protocol
 
+Ended = Literal["finished", "stopped", "failed"]
+
 
 class Series:
     """All values of one tag, in the order of writing. Unknown times are NaN."""
@@ -36,7 +38,7 @@ class Source(Protocol):
         """Hyperparameters by the names that the other tool gives them."""
 
     @property
-    def ended(self) -> Literal["finished", "stopped", "failed"] | None:
+    def ended(self) -> Ended | None:
         """How the run ended; None if the files do not say that it ended."""
 
     @property

@@ -1,12 +1,9 @@
 """Parse the lines of a file that contains one JSON object per line."""
 
-import json
 from collections.abc import Iterator
-from typing import Any
 
-import msgspec
-
-from tuitrain.runs.external.rows import Row, flat
+from tuitrain.runs.external.json_text import decode, flat
+from tuitrain.runs.external.rows import Row
 
 
 class JsonLines:
@@ -25,15 +22,3 @@ class JsonLines:
                 yield number + 1, dict(flat(value))
             elif not self.problem:
                 self.problem = f"Line {number + 1:,} is not a JSON object."
-
-
-def decode(content: bytes) -> Any:
-    """Decode JSON in which numbers may be NaN and Infinity, as Python writes them; None if it is damaged."""
-    try:
-        return msgspec.json.decode(content)
-    except (msgspec.DecodeError, RecursionError):
-        pass
-    try:
-        return json.loads(content)
-    except (ValueError, RecursionError):
-        return None

@@ -5,10 +5,10 @@ from time import monotonic
 from typing import Any
 
 from tuitrain.runs.external import hparams
-from tuitrain.runs.external.source import Series
+from tuitrain.runs.external.source import Ended, Series
 from tuitrain.runs.external.tensorboard.event_file import EventFile
 from tuitrain.runs.external.tensorboard.layout import event_files, host, part
-from tuitrain.runs.external.tensorboard.session import Ended, session
+from tuitrain.runs.external.tensorboard.session import session
 from tuitrain.text import plain
 
 

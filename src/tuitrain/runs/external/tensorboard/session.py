@@ -1,12 +1,11 @@
 """Read the hyperparameters and the end of a session from the data of TensorBoard's hparams plugin."""
 
 import struct
-from typing import Any, Literal
+from typing import Any
 
 from tuitrain.runs.external.hparams import MOST, hparam_text
 from tuitrain.runs.external.protobuf import BYTES, FIXED64, VARINT, fields
-
-Ended = Literal["finished", "failed"]
+from tuitrain.runs.external.source import Ended
 
 
 def session(content: bytes) -> tuple[dict[str, Any], Ended | None]:
