@@ -153,7 +153,13 @@ def wandb() -> None:
             for step in range(3):
                 run.log({"train/loss": 2 / (3 * epoch + step + 1), "epoch": epoch, "lr": 0.1})
             run.log({"val": {"loss": 1 / (epoch + 1), "acc": 0.2 * epoch}, "note": "x"})
+        run.summary["test_acc"] = 0.75
         run.finish(exit_code=1 if failed else 0)
+    for path in sorted(Path("wandb").rglob("*"), reverse=True):
+        if path.is_dir() and not path.is_symlink() and not any(path.iterdir()):
+            path.rmdir()
+        elif not path.is_dir() and path.suffix != ".wandb":
+            path.unlink()
 
 
 def trackio() -> None:

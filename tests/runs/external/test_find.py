@@ -8,7 +8,7 @@ import pytest
 from runs.external.following import SAMPLES, ids
 from tuitrain.hosts.export import export
 from tuitrain.runs.catalog.listing import all_folders
-from tuitrain.runs.follower import Follower
+from tuitrain.runs.folder import RunFolder
 
 RUNS = {
     "metrics.csv": "epoch,step,val_loss\n0,10,0.5\n",
@@ -60,10 +60,10 @@ def test_several_tables_in_a_folder_are_several_runs(tmp_path: Path) -> None:
     assert ids(tmp_path) == ["logs/a.csv", "logs/b.jsonl"]
 
 
-def test_own_runs_and_exports_are_no_runs_of_other_tools(tmp_path: Path, train: Callable[..., Follower]) -> None:
-    run = train("training.epochs=1").folder
-    export(run, "csv", tmp_path / "runs" / "exported.csv")
-    assert [folder.id for folder in all_folders(tmp_path / "runs")] == [run.id]
+def test_own_runs_and_exports_are_no_runs_of_other_tools(runs_dir: Path, write_run: Callable[..., RunFolder]) -> None:
+    run = write_run("one")
+    export(run, "csv", runs_dir / "exported.csv")
+    assert [folder.id for folder in all_folders(runs_dir)] == [run.id]
 
 
 def test_timm_names_its_folders_like_tuitrain(tmp_path: Path) -> None:
@@ -88,4 +88,6 @@ def test_samples() -> None:
         "timm",
         "transformers/out",
         "ultralytics/train",
+        "wandb/wandb/offline-run-20261130_105121-good1234",
+        "wandb/wandb/offline-run-20261130_105122-bad1234",
     ]

@@ -9,11 +9,12 @@ from tuitrain.runs.external.format import Format, Found, Listing
 from tuitrain.runs.external.hugging_face import HUGGING_FACE
 from tuitrain.runs.external.tables.format import TABLES
 from tuitrain.runs.external.tensorboard.format import TENSORBOARD
+from tuitrain.runs.external.wandb.format import WANDB
 from tuitrain.runs.folder import is_run_folder
 from tuitrain.text import plain
 
 # The first format that finds runs in a folder wins.
-FORMATS: tuple[Format, ...] = (TENSORBOARD, HUGGING_FACE, TABLES)
+FORMATS: tuple[Format, ...] = (TENSORBOARD, WANDB, HUGGING_FACE, TABLES)
 # The maximum depth of runs below the runs folder, and the maximum number of folders to search.
 DEEPEST, MOST_FOLDERS = 6, 20_000
 

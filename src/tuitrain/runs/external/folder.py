@@ -26,11 +26,13 @@ class ExternalFolder(RunFolder):
         super().__init__(run.path)
         self.id = id or run.name or run.path.absolute().name
         self._format, self._found = format, run
+        self._name = ""
         self._run: ExternalFollower | None = None
 
     def name(self) -> str:
-        """Return the last part of the id, which fits into a table column."""
-        return plain(self.id.rpartition("/")[2])
+        """Return the name that the tool gave the run, or the last part of the id, which fits into a table column."""
+        self._name = self._name or self._format.name(self._found)
+        return self._name or plain(self.id.rpartition("/")[2])
 
     def follow(self, *, brief: bool = False) -> "ExternalFollower":
         from tuitrain.runs.external.follower import ExternalFollower

@@ -31,8 +31,13 @@ class Format(Protocol):
     def runs(self, listing: Listing) -> list[Found]:
         """Return the runs in this folder, not those in its subfolders. Raises OSError."""
 
-    def parts(self, listing: Listing) -> list[str]:
+    def parts(self, listing: Listing) -> list[str]:  # noqa: ARG002
         """Return the subfolders that belong to the runs of this folder, and contain no other runs."""
+        return []
+
+    def name(self, run: Found) -> str:  # noqa: ARG002
+        """Return the name that the tool shows, or an empty string for the last part of the path."""
+        return ""
 
     def files(self, run: Found) -> list[Path]:
         """Return the files and folders that change when the run does. Raises OSError."""

@@ -1,11 +1,13 @@
 """Read hyperparameters that other tools wrote, and map them to settings."""
 
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from tuitrain.errors import RunError
+from tuitrain.runs.external.json_text import leaves
 from tuitrain.runs.external.tags import setting
 from tuitrain.runs.external_info import convert_setting
 from tuitrain.runs.files import read
@@ -55,6 +57,14 @@ def _scalar(tag: str, text: str) -> Any:
     if kind == "bool":
         return text.lower() in ("true", "yes", "on")
     return None if kind == "null" else plain(text, LONGEST)
+
+
+def from_values(value: Any) -> dict[str, Any]:
+    """Return numbers, booleans and strings of decoded JSON by name, like `from_yaml`."""
+    return {
+        plain(name, LONGEST): plain(leaf, LONGEST) if isinstance(leaf, str) else leaf
+        for name, leaf in islice(leaves(value), MOST)
+    }
 
 
 def by_setting(hparams: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tuitrain.errors import RunError
-from tuitrain.runs.external.format import Found, Listing
+from tuitrain.runs.external.format import Format, Found, Listing
 from tuitrain.runs.external.json_text import decode, flat
 from tuitrain.runs.external.rows import Rows
 from tuitrain.runs.external.source import Ended, Series, Source
@@ -21,7 +21,7 @@ LARGEST = 64 * 2**20
 SETTINGS = ("num_train_epochs", "train_batch_size", "max_steps")
 
 
-class HuggingFaceFormat:
+class HuggingFaceFormat(Format):
     """A folder with a trainer_state.json, itself or in its checkpoints, is a run, unless it logged event files, too."""
 
     title = "Hugging Face's trainer_state.json"

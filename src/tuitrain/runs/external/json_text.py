@@ -21,14 +21,19 @@ def decode(content: bytes) -> Any:
         return None
 
 
-def flat(value: Any, name: str = "", depth: int = 0) -> Iterator[tuple[str, float | str]]:
+def flat(value: Any) -> Iterator[tuple[str, float | str]]:
     """Yield the numbers and texts of a decoded JSON value, nested names joined by slashes."""
+    return ((name, leaf) for name, leaf in leaves(value) if not isinstance(leaf, bool))
+
+
+def leaves(value: Any, name: str = "", depth: int = 0) -> Iterator[tuple[str, float | str | bool]]:
+    """Yield the numbers, texts and booleans of a decoded JSON value, nested names joined by slashes."""
     if isinstance(value, dict) and depth < _DEEPEST:
         for key, inner in value.items():
-            yield from flat(inner, f"{name}/{key}" if name else str(key), depth + 1)
-    elif isinstance(value, str):
+            yield from leaves(inner, f"{name}/{key}" if name else str(key), depth + 1)
+    elif isinstance(value, (str, bool)):
         yield name, value
-    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+    elif isinstance(value, (int, float)):
         try:
             yield name, float(value)
         except OverflowError:

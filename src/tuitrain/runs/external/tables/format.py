@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 from tuitrain.files import open_to_read
-from tuitrain.runs.external.format import Found, Listing
+from tuitrain.runs.external.format import Format, Found, Listing
 from tuitrain.runs.external.rows import EPOCH, SPLIT_COLUMNS, STEPS, TIMES, Row, names_metrics
 from tuitrain.runs.external.source import Source
 from tuitrain.runs.external.tables.csv_lines import CsvLines
@@ -22,7 +22,7 @@ MOST_FILES, MOST_BYTES, MOST_ROWS = 100, 64 * 1024, 5
 _HIDDEN = re.compile(r"\.|~")
 
 
-class TableFormat:
+class TableFormat(Format):
     """A file is a run if it names a step or an epoch, and a loss or an accuracy, and has numbers in all cells. The only
     such file in a folder stands for the folder."""
 
@@ -34,9 +34,6 @@ class TableFormat:
         if len(names) == 1:
             return [Found(listing.path, key=names[0])]
         return [Found(listing.path, name, name) for name in names]
-
-    def parts(self, listing: Listing) -> list[str]:  # noqa: ARG002
-        return []
 
     def at_file(self, path: Path) -> Found | None:
         """Return the run in a file that the user names; its columns may have any names."""

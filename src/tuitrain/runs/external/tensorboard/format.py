@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from tuitrain.runs.external.format import Found, Listing
+from tuitrain.runs.external.format import Format, Found, Listing
 from tuitrain.runs.external.source import Source
 from tuitrain.runs.external.tensorboard.layout import MARK, event_files, part
 
 
-class EventFormat:
+class EventFormat(Format):
     """Each folder with event files is a run; some of its subfolders are its splits."""
 
     title = "TensorBoard event files"
