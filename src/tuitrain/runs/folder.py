@@ -60,6 +60,8 @@ class RunFolder:
     code = _Inside("code")
     # Whether another tool wrote the run; see `check_writable`.
     read_only = False
+    # What another tool's run is read from. A folder with another origin is another run, even with the same id.
+    origin: object = None
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -1,5 +1,6 @@
 """Which folders and files are runs of other tools, and which are not."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from runs.external.following import SAMPLES, ids
 from tuitrain.hosts.export import export
+from tuitrain.runs.catalog.index import RunIndex
 from tuitrain.runs.catalog.listing import all_folders
 from tuitrain.runs.folder import RunFolder
 
@@ -52,6 +54,32 @@ def test_other_files(tmp_path: Path, name: str, content: str) -> None:
     assert ids(tmp_path) == []
 
 
+def test_a_file_that_becomes_a_run_is_found(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    path = tmp_path / "run" / "training.csv"
+    for name, content in (("training.csv", "epoch,loss\n"), ("log.jsonl", '{"step": 1, "loss": 2}\n')):
+        path = tmp_path / "run" / name
+        path.touch()
+        index = RunIndex(tmp_path)
+        os.utime(tmp_path / "run", (1, 1))
+        os.utime(tmp_path, (1, 1))
+        os.utime(path, (1, 1))
+        assert index.refresh() == []
+        path.write_text(content)
+        assert [entry.folder.id for entry in index.refresh()] == ["run"]
+        path.unlink()
+
+
+def test_another_file_is_another_run_with_the_same_id(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    index = RunIndex(tmp_path)
+    for name, loss in (("a.csv", 1.0), ("b.csv", 2.0)):
+        (tmp_path / "run" / name).write_text(f"epoch,loss\n0,{loss}\n")
+        (entry,) = index.refresh()
+        assert (entry.folder.id, entry.state.train and entry.state.train.loss) == ("run", loss)
+        (tmp_path / "run" / name).unlink()
+
+
 def test_several_tables_in_a_folder_are_several_runs(tmp_path: Path) -> None:
     (tmp_path / "logs").mkdir()
     for name in ("a.csv", "b.jsonl"):
@@ -82,9 +110,11 @@ def test_metrics_of_an_own_run_stay_its_own(tmp_path: Path, content: bytes) -> N
 
 
 def test_samples() -> None:
+    mlflow = sorted((SAMPLES / "mlflow" / "mlruns").glob("*/*/meta.yaml"))
     assert ids(SAMPLES) == [
         "keras",
         "lightning/lightning_logs/version_0",
+        *(f"mlflow/mlruns/{path.parent.parent.name}/{path.parent.name}" for path in mlflow),
         "timm",
         "transformers/out",
         "ultralytics/train",

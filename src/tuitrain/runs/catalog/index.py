@@ -65,8 +65,11 @@ class RunIndex:
             self._folders, self._known = {}, {}
             raise
         stamps = {path: _modified(path) for path in visited}
-        self._folders = {folder.id: self._folders.get(folder.id, folder) for folder in run_folders}
-        self._known = {name: known for name, known in self._known.items() if name in self._folders}
+        before, self._folders = self._folders, {folder.id: folder for folder in run_folders}
+        for id, folder in self._folders.items():
+            if id in before and before[id].origin == folder.origin:
+                self._folders[id] = before[id]
+        self._known = {id: known for id, known in self._known.items() if known[1].folder is self._folders.get(id)}
         self._visited = stamps
 
     def _due(self, *, everything: bool) -> list[str]:

@@ -4,9 +4,11 @@ import os
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
+from tuitrain.runs.external.databases.format import DATABASES
 from tuitrain.runs.external.folder import ExternalFolder
 from tuitrain.runs.external.format import Format, Found, Listing
 from tuitrain.runs.external.hugging_face import HUGGING_FACE
+from tuitrain.runs.external.mlflow_files import MLFLOW
 from tuitrain.runs.external.tables.format import TABLES
 from tuitrain.runs.external.tensorboard.format import TENSORBOARD
 from tuitrain.runs.external.wandb.format import WANDB
@@ -14,14 +16,14 @@ from tuitrain.runs.folder import is_run_folder
 from tuitrain.text import plain
 
 # The first format that finds runs in a folder wins.
-FORMATS: tuple[Format, ...] = (TENSORBOARD, WANDB, HUGGING_FACE, TABLES)
+FORMATS: tuple[Format, ...] = (TENSORBOARD, WANDB, MLFLOW, DATABASES, HUGGING_FACE, TABLES)
 # The maximum depth of runs below the runs folder, and the maximum number of folders to search.
 DEEPEST, MOST_FOLDERS = 6, 20_000
 
 
 def external_folders(root: Path, visited: list[Path], own: Collection[str] = ()) -> list[ExternalFolder]:
-    """Return the runs of other tools in and below `root`, newest first, and add all searched folders to `visited`.
-    Skips unreadable folders, and folders in `root` whose names are in `own`."""
+    """Return the runs of other tools in and below `root`, newest first, and add all searched folders, and
+    files that may become runs, to `visited`. Skips unreadable folders, and those in `root` with a name in `own`."""
     found = [ExternalFolder(format, run, _id(root, run)) for format, run in _walk(root, 0, visited, own)]
     return sorted(found, key=ExternalFolder.start_key, reverse=True)
 
@@ -51,6 +53,7 @@ def _walk(path: Path, depth: int, visited: list[Path], own: Collection[str] = ()
                 yield from ((format, run) for run in runs)
                 parts = format.parts(listing)
                 break
+        visited += listing.undecided
     except OSError:
         return
     if depth < DEEPEST:
@@ -64,4 +67,4 @@ def _list(path: Path, own: Collection[str]) -> Listing:
         names = [(item.name, item.is_dir(follow_symlinks=False)) for item in items]
     folders = [name for name, is_folder in names if is_folder and not name.startswith(".") and name not in own]
     files = [name for name, is_folder in names if not is_folder]
-    return Listing(path, sorted(files), [name for name in sorted(folders) if not is_run_folder(path / name)])
+    return Listing(path, sorted(files), [name for name in sorted(folders) if not is_run_folder(path / name)], [])

@@ -26,6 +26,7 @@ class ExternalFolder(RunFolder):
         super().__init__(run.path)
         self.id = id or run.name or run.path.absolute().name
         self._format, self._found = format, run
+        self.origin = (format.title, run)
         self._name = ""
         self._run: ExternalFollower | None = None
 

@@ -7,11 +7,13 @@ from tuitrain.runs.external.source import Source
 
 
 class Listing(NamedTuple):
-    """The names in a folder: its files, and its subfolders without links and hidden ones, both sorted."""
+    """The names in a folder: its files, and its subfolders without links and hidden ones, both sorted. Formats add
+    files to `undecided` that may become runs, or contain more of them, when they grow."""
 
     path: Path
     files: list[str]
     folders: list[str]
+    undecided: list[Path]
 
 
 class Found(NamedTuple):

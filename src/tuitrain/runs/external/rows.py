@@ -12,7 +12,7 @@ from tuitrain.text import plain
 Row = Mapping[str, float | str]
 
 # The names of columns, in lower case, that contain the step, and the split of a row in words.
-STEPS = ("step", "global_step", "_step", "trainer/global_step", "steps", "iteration")
+STEPS = ("step", "global_step", "train/global_step", "trainer/global_step", "_step", "steps", "iteration")
 EPOCH = "epoch"
 SPLIT_COLUMNS = ("split", "mode", "phase", "stage")
 # Columns with seconds since 1970, or seconds since the start.

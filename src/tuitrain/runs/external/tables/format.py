@@ -1,6 +1,5 @@
 """Recognize CSV files and JSON lines that contain metrics of a run."""
 
-import os
 import re
 from pathlib import Path
 
@@ -30,7 +29,13 @@ class TableFormat(Format):
 
     def runs(self, listing: Listing) -> list[Found]:
         tables = [name for name in listing.files if _is_table_name(name)][:MOST_FILES]
-        names = [name for name in tables if is_table(listing.path / name)]
+        names = []
+        for name in tables:
+            recognized = is_table(listing.path / name)
+            if recognized is None:
+                listing.undecided.append(listing.path / name)
+            elif recognized:
+                names.append(name)
         if len(names) == 1:
             return [Found(listing.path, key=names[0])]
         return [Found(listing.path, name, name) for name in names]
@@ -61,15 +66,17 @@ def _is_csv(name: str) -> bool:
     return name.lower().endswith(CSV)
 
 
-def is_table(path: Path) -> bool:
-    """Return whether the first lines of a file look like metrics of a run."""
+def is_table(path: Path) -> bool | None:
+    """Return whether the first lines of a file look like metrics of a run; None if it has too few lines to tell."""
     try:
         with open_to_read(path) as file:
             content = file.read(MOST_BYTES)
     except OSError:
         return False
     lines = content.rpartition(b"\n")[0].split(b"\n")[: MOST_ROWS + 1]
-    return _is_csv_table(lines) if _is_csv(os.fspath(path)) else _is_json_table(lines)
+    if _is_csv(path.name):
+        return _is_csv_table(lines) if content.count(b"\n") else None
+    return _is_json_table(lines) or (None if content.count(b"\n") < MOST_ROWS and len(content) < MOST_BYTES else False)
 
 
 def _is_csv_table(lines: list[bytes]) -> bool:
