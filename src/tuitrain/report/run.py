@@ -126,7 +126,7 @@ def data_and_network(run: Follower) -> list[Section]:
     info = run.info
     if isinstance(info, ExternalRunInfo):
         tags = [f"{tag} ({points:,})" for tag, points in list(info.curves.items())[:_MOST]]
-        rows = [("read from", f"{info.files} of another tool"), ("tags", ", ".join(tags) or "none")]
+        rows = [("read from", info.files), ("tags", ", ".join(tags) or "none")]
         return [Section("Data", [Facts(rows)])]
     if not info.sizes:
         return [Section("Data and network", [Text("The run records neither: it has not begun to train.", "missing")])]

@@ -109,7 +109,7 @@ def _print_settings(entry: Entry) -> None:
     differing = ", ".join(f"{key}={format_value(value)}" for key, value in summary.settings(entry).items())
     if isinstance(info, ExternalRunInfo):
         tags = ", ".join(f"{tag} ({points:,})" for tag, points in info.curves.items())
-        print_line(f"{info.files} of another tool: {plain(tags, 2000) or 'no scalars'}")
+        print_line(f"read from {info.files}: {plain(tags, 2000) or 'no numbers'}")
     else:
         print_line(f"{plain(info.model)} · {info.parameters:,} parameters · {plain(info.hardware)}")
     print_line(f"settings: {plain(differing, 2000) or ('unknown' if external else 'all defaults')}")

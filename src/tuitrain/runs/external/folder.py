@@ -72,7 +72,7 @@ class ExternalFolder(RunFolder):
 
     @property
     def title(self) -> str:
-        """What the run is read from, in the plural."""
+        """What the run is read from."""
         return self._format.title
 
     def source(self) -> Source:

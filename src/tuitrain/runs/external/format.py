@@ -26,7 +26,7 @@ class Found(NamedTuple):
 
 
 class Format(Protocol):
-    """The files that one tool writes. `title` describes them in the plural, for people."""
+    """The files that one tool writes. `title` describes them for people."""
 
     title: str
 

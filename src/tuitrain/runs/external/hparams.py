@@ -67,6 +67,14 @@ def from_values(value: Any) -> dict[str, Any]:
     }
 
 
+def number_or_text(value: str) -> float | str:
+    """Return a value that a tool stores as text as a number, if it is one."""
+    try:
+        return float(value)
+    except ValueError:
+        return value
+
+
 def by_setting(hparams: Mapping[str, Any]) -> dict[str, Any]:
     """Map hparams to setting keys if possible, otherwise keep their names; convert whole numbers to int."""
     settings: dict[str, Any] = {}

@@ -8,9 +8,8 @@ from time import monotonic
 from typing import Any
 
 from tuitrain.errors import RunError
-from tuitrain.runs.external.databases.mlflow import number_or_text
 from tuitrain.runs.external.format import Format, Found, Listing
-from tuitrain.runs.external.hparams import MOST, from_values
+from tuitrain.runs.external.hparams import MOST, from_values, number_or_text
 from tuitrain.runs.external.rows import MOST_TAGS, Rows
 from tuitrain.runs.external.source import Ended, Series, Source
 from tuitrain.runs.files import read, read_lines

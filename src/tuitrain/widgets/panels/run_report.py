@@ -158,7 +158,7 @@ def _external_facts(run: Follower, info: ExternalRunInfo) -> dict[str, str]:
     settings = " ".join(f"{key}={format_value(value)}" for key, value in run_summary.settings(run).items())
     tags = ", ".join(f"{tag} ({points:,})" for tag, points in list(info.curves.items())[:40])
     return {
-        "read from": f"{info.files} of another tool",
+        "read from": info.files,
         "epochs": f"{state.epoch if state.epochs else 'unknown'} · {state.step:,} steps",
         "time": f"{units.duration(state.seconds)} from the first value to the last",
         "host": plain(info.host),

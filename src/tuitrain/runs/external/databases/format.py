@@ -15,7 +15,7 @@ _PATIENCE = 5.0
 class DatabaseFormat(Format):
     """Runs are named after the database and their name in it; their key is the name of the file and their key in it."""
 
-    title = "the database of trackio or MLflow"
+    title = "a database of trackio or MLflow"
 
     def runs(self, listing: Listing) -> list[Found]:
         names = [name for name in listing.files if name.endswith(ENDING)][:MOST_DATABASES]

@@ -6,7 +6,7 @@ from math import nan
 from typing import Any
 
 from tuitrain.runs.external.databases.store import Facts, StoredRun, text, unique
-from tuitrain.runs.external.hparams import from_values
+from tuitrain.runs.external.hparams import from_values, number_or_text
 from tuitrain.runs.external.rows import Row
 from tuitrain.runs.external.source import Ended
 
@@ -15,7 +15,6 @@ ENDS: dict[str, Ended] = {"FINISHED": "finished", "FAILED": "failed", "KILLED": 
 
 
 class MlflowStore:
-    title = "MLflow's database"
     tables = frozenset(("experiments", "runs", "metrics", "params"))
 
     def runs(self, connection: sqlite3.Connection) -> list[StoredRun]:
@@ -39,14 +38,6 @@ class MlflowStore:
             if isinstance(value, (int, float)) and isinstance(step, int):
                 number = nan if is_nan else float(value)
                 yield id, {text(name): number, "_timestamp": _seconds(timestamp), "_step": float(step)}
-
-
-def number_or_text(value: str) -> float | str:
-    """Return a parameter, which MLflow stores as text, as a number if it is one."""
-    try:
-        return float(value)
-    except ValueError:
-        return value
 
 
 def _seconds(milliseconds: Any) -> float:

@@ -27,7 +27,6 @@ class Facts(NamedTuple):
 class Store(Protocol):
     """The tables of one tool. All methods raise sqlite3.Error."""
 
-    title: str
     tables: frozenset[str]
 
     def runs(self, connection: sqlite3.Connection) -> list[StoredRun]:

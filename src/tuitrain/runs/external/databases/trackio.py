@@ -16,7 +16,6 @@ _SPECIAL = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-
 
 
 class TrackioStore:
-    title = "trackio's database"
     tables = frozenset(("metrics", "configs", "system_metrics"))
 
     def runs(self, connection: sqlite3.Connection) -> list[StoredRun]:

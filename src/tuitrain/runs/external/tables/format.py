@@ -25,7 +25,7 @@ class TableFormat(Format):
     """A file is a run if it names a step or an epoch, and a loss or an accuracy, and has numbers in all cells. The only
     such file in a folder stands for the folder."""
 
-    title = "CSV files or JSON lines"
+    title = "a CSV file or JSON lines"
 
     def runs(self, listing: Listing) -> list[Found]:
         tables = [name for name in listing.files if _is_table_name(name)][:MOST_FILES]
