@@ -79,7 +79,7 @@ def test_a_run_with_an_exit_code_failed() -> None:
 
 
 def test_a_run_is_found_by_its_name() -> None:
-    assert find(SAMPLES, "good").path == GOOD
+    assert find(SAMPLES / "wandb", "good").path == GOOD
 
 
 def test_cut_anywhere_the_rest_is_waited_for(tmp_path: Path) -> None:
