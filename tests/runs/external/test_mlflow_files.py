@@ -27,6 +27,7 @@ def test_all_values_states_and_parameters() -> None:
         "optimizer.lr": 0.1, "data.batch_size": 32, "training.epochs": 3, "optimizer.name": "sgd",
     }  # fmt: skip
     assert 0 < run.state.seconds < 60
+    assert all(0 <= seconds < 60 for seconds in (*run.train["seconds"], *run.evaluations["validation"]["seconds"]))
     assert read(find(RUNS, "bad").path).status == "failed"
 
 

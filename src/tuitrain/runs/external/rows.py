@@ -2,6 +2,7 @@
 
 from bisect import bisect_left
 from collections.abc import Mapping
+from functools import lru_cache
 from math import isfinite, nan
 from typing import Any
 
@@ -41,12 +42,12 @@ class Rows:
         step = self._step_of(names, number)
         time = self._time_of(names)
         tags = [name for name in row if name.lower() not in (*STEPS, *TIMES, *SPLIT_COLUMNS)]
-        if _only_test(tags, part):
+        if _only_test(tuple(tags), part):
             # Lightning tests after the last epoch, in an epoch of its own.
             tags = [tag for tag in tags if tag.lower() != EPOCH]
         for tag in tags:
             value = row[tag]
-            if not isinstance(value, str) and (series := self._series(part, tag)) is not None:
+            if not isinstance(value, str) and (series := self._series(part, plain(tag, LONGEST_TAG))) is not None:
                 _cut(series, step)
                 series.add(step, time, value)
                 self.changes += 1
@@ -55,6 +56,7 @@ class Rows:
         for name in STEPS:
             if (step := _whole(names.get(name))) is not None:
                 self._step = step
+                break
         # Rows of evaluations may have no step among rows that have one.
         if self._step is not None:
             return self._step
@@ -65,19 +67,21 @@ class Rows:
         for name in TIMES:
             value = names.get(name)
             if isinstance(value, float) and 0 <= value < 2**40:
-                time = value if value >= _TIME_OF_DAY else self.begun + value
-                if isfinite(time) and time >= self.last:
-                    self.first, self.last = self.first or time, time
+                is_duration = value < _TIME_OF_DAY
+                time = self.begun + value if is_duration else value
+                # Durations that fall are those of single epochs.
+                if isfinite(time) and not (is_duration and time < self.last):
+                    self.first, self.last = min(self.first or time, time), max(self.last, time)
                     return time
         return nan
 
     def _series(self, part: str, tag: str) -> Series | None:
         tags = self.series.setdefault(part, {})
         if tag not in tags and self._tags >= MOST_TAGS:
-            self.problem = f"Only the first {MOST_TAGS:,} metrics are read."
+            self.problem = f"tuitrain reads only the first {MOST_TAGS:,} metrics of a run."
             return None
         self._tags += tag not in tags
-        return tags.setdefault(plain(tag, LONGEST_TAG), Series())
+        return tags.setdefault(tag, Series())
 
 
 def _whole(value: Any) -> int | None:
@@ -85,7 +89,8 @@ def _whole(value: Any) -> int | None:
     return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 2**53 else None
 
 
-def _only_test(tags: list[str], part: str) -> bool:
+@lru_cache
+def _only_test(tags: tuple[str, ...], part: str) -> bool:
     splits = {target.split for tag in tags if tag.lower() != EPOCH and (target := place(tag, part)) is not None}
     return splits == {"test"}
 

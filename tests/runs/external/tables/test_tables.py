@@ -112,7 +112,22 @@ def test_columns_are_limited(tmp_path: Path) -> None:
     (tmp_path / "log.jsonl").write_text(row * 2)
     run = read(tmp_path / "log.jsonl")
     assert len(values(run)) == MOST_TAGS
-    assert "Only the first 1,000 metrics are read." in run.problem + run.state.reason
+    assert "tuitrain reads only the first 1,000 metrics of a run." in run.problem + run.state.reason
+
+
+def test_long_names_with_control_characters_are_one_metric(tmp_path: Path) -> None:
+    row = '{"step": %d, "\\u001b' + "x" * 500 + '": 1, "global_step": 99}\n'
+    (tmp_path / "log.jsonl").write_text("".join(row % step for step in range(1500)))
+    run = read(tmp_path / "log.jsonl")
+    ((name, found),) = values(run).items()
+    assert (len(name), len(found), found[-1]) == (400, 1500, (1499, 1))
+    assert "\x1b" not in name
+    assert not run.state.reason
+
+
+def test_durations_of_single_epochs_are_no_time_axis(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("epoch,loss,time\n0,3,12\n1,2,11\n2,1,13\n")
+    assert isnan(read(tmp_path / "log.csv").train["seconds"][1])
 
 
 def test_a_file_that_the_user_names_may_have_any_columns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -113,6 +113,19 @@ def test_records_across_blocks(tmp_path: Path) -> None:
     assert values(read(tmp_path)) == {"loss": [(step, step) for step in range(300)]}
 
 
+def test_values_of_the_summary_until_the_history_has_them(tmp_path: Path) -> None:
+    summary = put_bytes(3, item("\x1btest/acc", "0.5") + item("_wandb", "1"))
+    path = write(tmp_path / "run-1.wandb", [history(3, loss="2"), summary])
+    run = read(tmp_path)
+    name = "\N{REPLACEMENT CHARACTER}test/acc"
+    assert values(run) == {"loss": [(3, 2)], name: [(3, 0.5)]}
+    row = put_bytes(2, item("\x1btest/acc", "0.75") + put_bytes(2, put_int(1, 4)))
+    with path.open("ab") as file:
+        file.write(chunk(1, row))
+    poll(run)
+    assert values(run) == {"loss": [(3, 2)], name: [(4, 0.75)]}
+
+
 @pytest.mark.parametrize("value", [{"number": 0.5}, {"integer": 2}])
 def test_typed_values(tmp_path: Path, value: dict[str, float]) -> None:
     (number,) = value.values()

@@ -64,9 +64,8 @@ class TableReader:
 
     @property
     def problems(self) -> list[str]:
-        name = plain(self.path.name, 80)
-        found = [problem for problem in (self._lines.problem, self._rows.problem) if problem]
-        return [*([self._unreadable] if self._unreadable else []), *(f"{name} is damaged: {one}" for one in found)]
+        damaged = self._lines.problem and f"{plain(self.path.name, 80)} is damaged: {self._lines.problem}"
+        return [problem for problem in (self._unreadable, damaged, self._rows.problem) if problem]
 
     def poll(self, deadline: float) -> bool:
         """Read new lines until `deadline`; return whether there is more to read."""

@@ -5,7 +5,7 @@ from typing import Any
 
 from tuitrain.runs.external.hparams import from_values
 from tuitrain.runs.external.json_text import flat
-from tuitrain.runs.external.rows import MOST_TAGS, Rows
+from tuitrain.runs.external.rows import LONGEST_TAG, MOST_TAGS, Rows
 from tuitrain.runs.external.source import Ended, Series
 from tuitrain.runs.external.wandb import messages
 from tuitrain.runs.external.wandb.record_file import RecordFile
@@ -96,7 +96,7 @@ class WandbReader:
             row["_step"] = step
         self._steps += 1
         for name in self._from_summary & row.keys():
-            del self._rows.series[""][name]
+            self._rows.series[""].pop(plain(name, LONGEST_TAG), None)
             self._from_summary.discard(name)
         self._rows.add(row, self._steps)
 
@@ -110,7 +110,7 @@ class WandbReader:
 
     def _show_summary(self) -> None:
         known = self._rows.series.get("", {})
-        for name in self._summary.keys() - known.keys():
-            if not name.startswith("_"):
+        for name in sorted(self._summary):
+            if not name.startswith("_") and plain(name, LONGEST_TAG) not in known:
                 self._rows.add({name: self._summary[name]}, self._steps)
                 self._from_summary.add(name)
