@@ -10,6 +10,7 @@ from runs.external.following import SAMPLES, ids
 from tuitrain.hosts.export import export
 from tuitrain.runs.catalog.index import RunIndex
 from tuitrain.runs.catalog.listing import all_folders
+from tuitrain.runs.external.tables import format as tables
 from tuitrain.runs.folder import RunFolder
 
 RUNS = {
@@ -78,6 +79,15 @@ def test_another_file_is_another_run_with_the_same_id(tmp_path: Path) -> None:
         (entry,) = index.refresh()
         assert (entry.folder.id, entry.state.train and entry.state.train.loss) == ("run", loss)
         (tmp_path / "run" / name).unlink()
+
+
+def test_a_search_opens_a_limited_number_of_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "MOST_OPENED", 25)
+    for number in range(6):
+        (tmp_path / f"run{number}").mkdir()
+        for name in range(9):
+            (tmp_path / f"run{number}" / f"{name}.csv").write_text("file,label\n" if name else "epoch,loss\n1,2\n")
+    assert ids(tmp_path) == ["run0", "run1", "run2"]
 
 
 def test_several_tables_in_a_folder_are_several_runs(tmp_path: Path) -> None:

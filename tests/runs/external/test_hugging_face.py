@@ -1,11 +1,14 @@
 import json
 import os
 import shutil
+from math import inf
 from pathlib import Path
 
 import pytest
 
 from runs.external.following import SAMPLES, ids, poll, read, values
+from tuitrain.runs.external.format import Found
+from tuitrain.runs.external.hugging_face import HUGGING_FACE
 
 SAMPLE = SAMPLES / "transformers" / "out"
 CHECKPOINT = SAMPLE / "checkpoint-8" / "trainer_state.json"
@@ -50,8 +53,9 @@ def test_cut_anywhere_it_is_damaged(tmp_path: Path) -> None:
     path = tmp_path / "trainer_state.json"
     for size in range(len(content.rstrip())):
         path.write_bytes(content[:size])
-        run = read(tmp_path)
-        assert run.problem == "trainer_state.json is damaged: it has no log_history."
+        source = HUGGING_FACE.open(Found(tmp_path))
+        source.poll(inf)
+        assert source.problems == ["trainer_state.json is damaged: it has no log_history."]
 
 
 @pytest.mark.parametrize("content", [b"[]", b'{"log_history": 3}', b"[" * 100_000, b"\xff"])

@@ -1,10 +1,12 @@
 import shutil
+from math import inf
 from pathlib import Path
 
 import pytest
 
-from runs.external.following import SAMPLES, ids, poll, read, run_at, values
+from runs.external.following import SAMPLES, ids, poll, read, values
 from tuitrain.runs.catalog.listing import find
+from tuitrain.runs.external.mlflow_files import MlflowReader
 
 RUNS = SAMPLES / "mlflow" / "mlruns"
 
@@ -72,9 +74,9 @@ def test_cut_anywhere_nothing_fails(tmp_path: Path) -> None:
         content = path.read_bytes()
         for size in range(len(content)):
             path.write_bytes(content[:size])
-            run = run_at(folder)
-            poll(run)
-            assert not run.state.reason
+            source = MlflowReader(folder)
+            source.poll(inf)
+            assert not source.problems
 
 
 def test_deleted_runs_are_none(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ DEEPEST, MOST_FOLDERS = 6, 20_000
 def external_folders(root: Path, visited: list[Path], own: Collection[str] = ()) -> list[ExternalFolder]:
     """Return the runs of other tools in and below `root`, newest first, and add all searched folders, and
     files that may become runs, to `visited`. Skips unreadable folders, and those in `root` with a name in `own`."""
-    found = [ExternalFolder(format, run, _id(root, run)) for format, run in _walk(root, 0, visited, own)]
+    found = [ExternalFolder(format, run, _id(root, run)) for format, run in _walk(root, 0, visited, [], own)]
     return sorted(found, key=ExternalFolder.start_key, reverse=True)
 
 
@@ -32,7 +32,7 @@ def external_folder(path: Path) -> ExternalFolder | None:
     """Return the run of another tool that `path`, a folder or a file, is; None if there is none or several."""
     if (table := TABLES.at_file(path)) is not None:
         return ExternalFolder(TABLES, table, plain(path))
-    found = list(_walk(path, DEEPEST, []))
+    found = list(_walk(path, DEEPEST, [], []))
     return ExternalFolder(*found[0], plain(path)) if len(found) == 1 else None
 
 
@@ -41,13 +41,15 @@ def _id(root: Path, run: Found) -> str:
     return plain("/".join(part for part in (inside, run.name) if part))
 
 
-def _walk(path: Path, depth: int, visited: list[Path], own: Collection[str] = ()) -> Iterator[tuple[Format, Found]]:
+def _walk(
+    path: Path, depth: int, visited: list[Path], opened: list[Path], own: Collection[str] = ()
+) -> Iterator[tuple[Format, Found]]:
     if len(visited) >= MOST_FOLDERS:
         return
     visited.append(path)
     parts: list[str] = []
     try:
-        listing = _list(path, own)
+        listing = _list(path, opened, own)
         for format in FORMATS:
             if runs := format.runs(listing):
                 yield from ((format, run) for run in runs)
@@ -59,12 +61,13 @@ def _walk(path: Path, depth: int, visited: list[Path], own: Collection[str] = ()
     if depth < DEEPEST:
         for name in listing.folders:
             if name not in parts:
-                yield from _walk(path / name, depth + 1, visited)
+                yield from _walk(path / name, depth + 1, visited, opened)
 
 
-def _list(path: Path, own: Collection[str]) -> Listing:
+def _list(path: Path, opened: list[Path], own: Collection[str]) -> Listing:
     with os.scandir(path) as items:
         names = [(item.name, item.is_dir(follow_symlinks=False)) for item in items]
     folders = [name for name, is_folder in names if is_folder and not name.startswith(".") and name not in own]
     files = [name for name, is_folder in names if not is_folder]
-    return Listing(path, sorted(files), [name for name in sorted(folders) if not is_run_folder(path / name)], [])
+    folders = [name for name in sorted(folders) if not is_run_folder(path / name)]
+    return Listing(path, sorted(files), folders, [], opened)

@@ -8,12 +8,14 @@ from tuitrain.runs.external.source import Source
 
 class Listing(NamedTuple):
     """The names in a folder: its files, and its subfolders without links and hidden ones, both sorted. Formats add
-    files to `undecided` that may become runs, or contain more of them, when they grow."""
+    files to `undecided` that may become runs, or contain more of them, when they grow. `opened` are the files
+    that they looked into, in all folders of a search."""
 
     path: Path
     files: list[str]
     folders: list[str]
     undecided: list[Path]
+    opened: list[Path]
 
 
 class Found(NamedTuple):

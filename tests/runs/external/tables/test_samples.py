@@ -1,14 +1,15 @@
 """tuitrain reads what the tools' own versions wrote as pandas would."""
 
-from math import isnan
+from math import inf, isnan
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from runs.external.following import SAMPLES, read, values
+from tuitrain.runs.external.tables.format import TABLES
 
-TABLES = {
+FILES = {
     "lightning": ("lightning/lightning_logs/version_0", "metrics.csv", "step"),
     "keras": ("keras", "training.csv", "epoch"),
     "ultralytics": ("ultralytics/train", "results.csv", "epoch"),
@@ -16,7 +17,7 @@ TABLES = {
 }
 
 
-@pytest.mark.parametrize(("folder", "file", "step"), TABLES.values(), ids=TABLES)
+@pytest.mark.parametrize(("folder", "file", "step"), FILES.values(), ids=FILES)
 def test_all_values_of_a_table(folder: str, file: str, step: str) -> None:
     table = pd.read_csv(SAMPLES / folder / file)
     theirs = {
@@ -69,12 +70,16 @@ def test_timm_counts_accuracy_in_percent() -> None:
     assert (run.state.epoch, run.state.epochs, run.settings["model.name"]) == (3, 5, "resnet18")
 
 
-@pytest.mark.parametrize(("folder", "file", "step"), TABLES.values(), ids=TABLES)
+@pytest.mark.parametrize(("folder", "file", "step"), FILES.values(), ids=FILES)
 def test_cut_anywhere_nothing_fails(tmp_path: Path, folder: str, file: str, step: str) -> None:  # noqa: ARG001
     content = (SAMPLES / folder / file).read_bytes()
     path = tmp_path / file
     for size in range(len(content)):
         path.write_bytes(content[:size])
-        run = read(path)
-        assert not run.state.reason
-        assert len(run.train) <= content[:size].count(b"\n")
+        found = TABLES.at_file(path)
+        assert found is not None
+        source = TABLES.open(found)
+        assert not source.poll(inf)
+        assert not source.problems
+        lines = content[:size].count(b"\n")
+        assert all(len(series.step) < lines for tags in source.series.values() for series in tags.values())

@@ -138,7 +138,7 @@ def test_damage_is_named_and_the_other_records_are_read(tmp_path: Path) -> None:
     chance = random.Random(0)
     good = SAMPLE.read_bytes()
     path = tmp_path / SAMPLE.name
-    for _ in range(200):
+    for _ in range(100):
         bad = bytearray(good)
         at = chance.randrange(len(BEGINNING), len(bad))
         bad[at] ^= 1 << chance.randrange(8)
@@ -159,7 +159,7 @@ def test_another_file_is_a_damaged_run(tmp_path: Path, content: bytes) -> None:
 def test_records_that_make_no_sense(tmp_path: Path) -> None:
     chance = random.Random(0)
     good = [history(1, loss="0.5"), put_bytes(17, put_bytes(8, "\x1b[31mname") + put_bytes(4, item("lr", "0.1")))]
-    for _ in range(200):
+    for _ in range(100):
         bad = bytearray(chance.choice(good))
         for _ in range(chance.randint(1, 4)):
             bad[chance.randrange(len(bad))] = chance.randrange(256)

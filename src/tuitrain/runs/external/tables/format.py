@@ -16,8 +16,8 @@ JSON_NAMES = ("log.txt",)
 SETTINGS = ("hparams.yaml", "args.yaml", "config.yaml", "hparams.json", "args.json", "config.json")
 # The columns in which `tuitrain export --format csv` begins.
 OWN_EXPORT = ("split", "step", "epoch", "seconds", "time")
-# Limits on the files of a folder to look into, on the bytes of each, and on the rows.
-MOST_FILES, MOST_BYTES, MOST_ROWS = 100, 64 * 1024, 5
+# Limits on the files to open in a folder and in a whole search, on the bytes of each, and on the rows.
+MOST_FILES, MOST_OPENED, MOST_BYTES, MOST_ROWS = 100, 20_000, 64 * 1024, 5
 _HIDDEN = re.compile(r"\.|~")
 
 
@@ -28,7 +28,9 @@ class TableFormat(Format):
     title = "a CSV file or JSON lines"
 
     def runs(self, listing: Listing) -> list[Found]:
-        tables = [name for name in listing.files if _is_table_name(name)][:MOST_FILES]
+        most = min(MOST_FILES, MOST_OPENED - len(listing.opened))
+        tables = [name for name in listing.files if _is_table_name(name)][:most]
+        listing.opened.extend(listing.path / name for name in tables)
         names = []
         for name in tables:
             recognized = is_table(listing.path / name)
