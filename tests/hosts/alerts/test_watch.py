@@ -77,6 +77,19 @@ def test_a_killed_run_is_reported_and_what_reports_itself_is_not(
     assert titles(watcher, 10) == []
 
 
+def test_a_run_of_another_tool_whose_loss_is_no_number_is_reported_once(tmp_path: Path) -> None:
+    (tmp_path / "script").mkdir()
+    log = tmp_path / "script" / "metrics.jsonl"
+    log.write_text("".join(f'{{"step": {step}, "loss": 0.5, "time": {time.time()}}}\n' for step in range(3)))
+    watcher = Watcher(tmp_path)
+    assert titles(watcher, 0) == []
+    assert titles(watcher, 5) == []
+    with log.open("a") as file:
+        file.write(f'{{"step": 3, "loss": NaN, "time": {time.time()}}}\n')
+    assert titles(watcher, 10) == ["script: the training loss is nan at step 3"]
+    assert titles(watcher, 15) == []
+
+
 def test_an_idle_gpu_that_a_run_holds_is_reported_once(runs_dir: Path, write_run: Callable[..., RunFolder]) -> None:
     write_run("one", status="running")
     watcher = Watcher(runs_dir)
