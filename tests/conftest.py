@@ -27,9 +27,9 @@ QUICK = ("training.device=cpu", "training.threads=1")
 SLOW = (
     "app/test_bursts.py", "app/test_crash.py", "app/test_fuzz.py", "app/test_other_tools.py", "app/test_outlive.py",
     "app/test_palette.py", "app/test_terminal.py", "app/test_typed_ahead.py", "app/test_warmup.py",
-    "app/test_which_is_better.py", "cli/", "docs/", "hosts/pack/test_install.py", "hosts/preview/",
-    "hosts/queue/test_killed.py", "hosts/slurm/test_cluster.py", "hosts/test_background", "hosts/test_log_capture.py",
-    "hosts/test_preload.py", "hosts/test_ranks.py", "hosts/test_signals.py", "hosts/test_thread.py",
+    "app/test_which_is_better.py", "cli/", "docs/", "hosts/distributed/", "hosts/pack/test_install.py",
+    "hosts/preview/", "hosts/queue/test_killed.py", "hosts/slurm/test_cluster.py", "hosts/test_background",
+    "hosts/test_log_capture.py", "hosts/test_preload.py", "hosts/test_signals.py", "hosts/test_thread.py",
     "report/test_content.py", "report/test_drawing.py", "runs/test_damaged.py", "runs/test_full_disk.py",
     "runs/test_owner.py", "screens/compare/", "screens/new_run/", "screens/predict/", "screens/results/",
     "screens/sweep/", "screens/test_", "screens/training/", "test_imports.py", "training/cuda_graphs/",

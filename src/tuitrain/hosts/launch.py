@@ -18,10 +18,10 @@ from tuitrain.config.schedule import Extension
 from tuitrain.config.schema import Config
 from tuitrain.config.values import flatten
 from tuitrain.errors import DataError, RunError
+from tuitrain.hosts.distributed.lead import train_on_devices
 from tuitrain.hosts.log_capture import LogCapture
 from tuitrain.hosts.notify import notify
 from tuitrain.hosts.paths import with_absolute_paths
-from tuitrain.hosts.ranks import train_on_devices
 from tuitrain.hosts.resources import WorkerResources
 from tuitrain.hosts.resumable import check_resumable, has_checkpoint
 from tuitrain.hosts.trust import allowed_code, code_lines, config_code, remember, run_origin, split_code

@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 
-from tuitrain.hosts.ranks import end_with, work_as_rank
+from tuitrain.hosts.distributed.rank import end_with, work_as_rank
 from tuitrain.runs.folder import RunFolder
 
 

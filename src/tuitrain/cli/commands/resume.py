@@ -9,7 +9,7 @@ from tuitrain.config.validation import check_value
 from tuitrain.config.values import override, parse_value
 from tuitrain.errors import ConfigError, RunError
 from tuitrain.hosts.background import resume_in_background
-from tuitrain.hosts.followed import host_for
+from tuitrain.hosts.distributed.followed import host_for
 from tuitrain.hosts.queue.enqueue import enqueue_again
 from tuitrain.hosts.resumable import RESUME_SETTINGS, change_settings, check_resumable
 from tuitrain.hosts.trust import check_run

@@ -21,7 +21,7 @@ from tuitrain.config.toml import read
 from tuitrain.config.values import override, split_assignment
 from tuitrain.errors import ConfigError
 from tuitrain.hosts.background import start_in_background
-from tuitrain.hosts.followed import host_for
+from tuitrain.hosts.distributed.followed import host_for
 from tuitrain.hosts.launch import RunSpec
 from tuitrain.hosts.queue.enqueue import enqueue
 from tuitrain.hosts.thread import ThreadHost

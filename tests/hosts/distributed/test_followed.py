@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tuitrain.config.schema import Config
-from tuitrain.hosts.followed import FollowingHost, host_for
+from tuitrain.hosts.distributed.followed import FollowingHost, host_for
 from tuitrain.hosts.launch import RunSpec
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.runs.control import Inbox
@@ -23,7 +23,7 @@ def start(write_run: WriteRun, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
 
     def start(**state: object) -> ThreadHost:
         folder = write_run(**state)
-        monkeypatch.setattr("tuitrain.hosts.followed.start_in_background", lambda _: folder)
+        monkeypatch.setattr("tuitrain.hosts.distributed.followed.start_in_background", lambda _: folder)
         hosts.append(FollowingHost())
         hosts[0].start(RunSpec(config=Config(), runs_dir=tmp_path))
         return hosts[0]
