@@ -48,7 +48,7 @@ Some settings depend on others:
 - `training.checkpointing = true` needs a network of blocks: not mlp, alexnet, vgg or inception_v3. It
   excludes `training.compile`.
 - `data.batch_size = "auto"`, `training.checkpointing` and `training.compile` need a single device, not
-  `training.devices`.
+  `training.devices` or `training.nodes`.
 - `training.compile = true` needs a C++ compiler, and on a GPU the package triton.
 """
 

@@ -35,6 +35,7 @@ BAD = {
     "pipe": (["-c", "pipe.toml"], "pipe.toml cannot be read: it is not a regular file."),
     "large": (["-c", "large.toml"], "large.toml cannot be read: it is larger than 1 MB."),
     "device": (overrides(f"training.device=cuda:{'9' * 20}"), "it must be auto, cpu, cuda, cuda:0 to cuda:99 or mps."),
+    "nodes": (["--queue", *overrides("training.nodes=2")], "The queue trains each run on one machine"),
     "option": (["--fast"], "unrecognized arguments: --fast. See: tuitrain"),
     "hostile option": (["--fast\x1b[31m"], "unrecognized arguments: --fast\N{REPLACEMENT CHARACTER}[31m."),
     "not text": (["--name", "a\udcff"], "is not UTF-8 text."),

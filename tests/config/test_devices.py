@@ -2,9 +2,12 @@
 
 import pytest
 
-from tuitrain.config.devices import can_serve, devices_needed, serves
+from tuitrain.config.devices import can_serve, devices_needed, is_distributed, serves
 from tuitrain.config.schema import Config
+from tuitrain.config.sweeps.sweep import Sweep
+from tuitrain.config.sweeps.validation import check_sweep
 from tuitrain.config.values import override
+from tuitrain.errors import ConfigError
 
 
 @pytest.mark.parametrize(
@@ -43,3 +46,16 @@ def test_processes_on_the_cpu_share_it() -> None:
     config = override(Config(), ["training.devices=2", "training.device=cpu"])
     assert can_serve(["cpu"], config)
     assert devices_needed(config, ["cpu"]) == 1
+
+
+def test_several_machines_have_several_ranks_and_no_single_device() -> None:
+    nodes = ["training.nodes=2"]
+    assert [is_distributed(override(Config(), each)) for each in ([], nodes, ["training.devices=2"])] == [
+        False, True, True,
+    ]  # fmt: skip
+    assert override(Config(), [*nodes, "training.device=cuda:1"])
+    for setting in ("data.batch_size=auto", "training.device=mps", "training.compile=true"):
+        with pytest.raises(ConfigError, match=r"training\.nodes = 2"):
+            override(Config(), [*nodes, setting])
+    with pytest.raises(ConfigError, match="A sweep trains each run on one machine"):
+        check_sweep(Sweep(base=override(Config(), nodes), values={"optimizer.lr": (0.1, 0.2)}))

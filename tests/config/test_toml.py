@@ -37,7 +37,7 @@ OTHER = build_config(
         "optimizer.clip_norm": 0.1 + 0.2, "optimizer.accumulate": 4, "schedule.name": "plateau",
         "schedule.warmup": 0.5, "schedule.every": 1.0, "schedule.gamma": 1.0, "schedule.patience": 0,
         "schedule.final": 0.0, "training.epochs": 10**9, "training.seed": 2**63 - 1, "training.device": "cuda",
-        "training.devices": "0,3",
+        "training.devices": "0,3", "training.nodes": 3,
         "training.precision": "bf16", "training.label_smoothing": 0.1, "training.log_every": 1,
         "training.class_weights": "balanced",
         "training.max_minutes": 0.5, "training.patience": 2, "training.best": "macro-f1",

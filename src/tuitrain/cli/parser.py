@@ -100,6 +100,7 @@ COMMANDS: dict[str, str] = {
     "pack": "pack a configuration with its data, weights and packages for a server without a network",
     "attach": "open the live screen of a run, by default of the newest active one",
     "resume": "resume a paused, stopped or interrupted run, or extend a finished one",
+    "join": "train a part of a run that waits for this machine",
     "stop": "stop a run after its current step, with a checkpoint",
     "pause": "pause a run",
     "checkpoint": "save a checkpoint of a run now",
@@ -162,6 +163,7 @@ def build() -> argparse.ArgumentParser:
     add_pack(add("pack", shared, machine))
     add("attach", shared, module="app").add_argument("name", metavar="RUN", nargs="?", help="id, part of an id or name")
     options.add_resume(add("resume", shared, machine, one_run, detachable))
+    server_options.add_join(add("join", shared, one_run, trusting))
     for name in ("stop", "pause", "checkpoint"):
         add(name, shared, one_run, module="control")
     change = add("set", shared, one_run, module="control")

@@ -1,8 +1,14 @@
-"""The options of the commands about the server: its cache, the shell, alerts."""
+"""The options of the commands about the server: runs on several machines, the cache, the shell, alerts."""
 
+import argparse
 from pathlib import Path
 
 from tuitrain.cli.options import Parser
+
+
+def add_join(join: Parser) -> None:
+    join.add_argument("--at", metavar="HOST:PORT", required=True, help="the leading machine, from the log of the run")
+    join.add_argument("--allowed", default="", help=argparse.SUPPRESS)
 
 
 def add_cache(cache: Parser) -> None:

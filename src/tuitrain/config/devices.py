@@ -6,6 +6,11 @@ from tuitrain.config.device_list import Devices, several_devices
 from tuitrain.config.schema import Config
 
 
+def is_distributed(config: Config) -> bool:
+    """Return whether a run trains on several devices of one or of several machines, or may do so."""
+    return config.training.nodes > 1 or several_devices(config.training.devices)
+
+
 def devices_needed(config: Config, devices: Sequence[str]) -> int:
     """Return the number of `devices` on which a run trains at the same time. Processes on the CPU share it."""
     several = _several(config)

@@ -162,6 +162,10 @@ class Training(Struct, frozen=True, kw_only=True):
         DeviceList | None,
         Meta(description="Devices that share each batch: a number, all, or GPUs such as 0,1; none: training.device"),
     ] = None
+    nodes: Annotated[
+        int,
+        Meta(ge=1, le=64, description="Machines that share each batch; each uses training.devices, or one device"),
+    ] = 1
     precision: Annotated[
         Precision, Meta(description="Floating-point precision; bf16 and fp16 use autocast with fp32 weights")
     ] = "fp32"

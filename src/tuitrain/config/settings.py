@@ -12,6 +12,7 @@ from tuitrain.config.data.schema import Auto
 from tuitrain.config.schema import Config
 
 SEED, FOLD, FOLDS, BEST = "training.seed", "data.fold", "training.folds", "training.best"
+NODES = "training.nodes"
 FRACTION = "data.fraction"
 _TYPE_NAMES = {int: "a whole number", float: "a number", bool: "true or false", str: "printable text"}
 

@@ -3,7 +3,7 @@
 import msgspec
 
 from tuitrain.config.data.datasets import DATASETS
-from tuitrain.config.device_list import several_devices
+from tuitrain.config.devices import is_distributed
 from tuitrain.config.schema import Config, Finetune
 
 
@@ -22,7 +22,7 @@ def stacking_key(config: Config) -> Config | None:
     stackable_optimizer = optimizer.name != "muon" and optimizer.accumulate == 1 and optimizer.decay_norms
     # The stacked loss has no weights, which depend on the seed of each run.
     unweighted = training.class_weights == "none" and training.ema is None and config.finetune == Finetune()
-    one_device = not several_devices(training.devices)
+    one_device = not is_distributed(config)
     stackable_training = (
         training.precision == "fp32" and training.max_minutes is None and unweighted and one_device
         and not training.compile

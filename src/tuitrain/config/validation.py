@@ -10,10 +10,11 @@ from tuitrain.config.arguments import TABLE, arguments, check_argument, check_ta
 from tuitrain.config.code import is_spec
 from tuitrain.config.data.folds import Fold
 from tuitrain.config.device_list import KEY as DEVICES
-from tuitrain.config.device_list import Devices, devices_text, several_devices
+from tuitrain.config.device_list import Devices, devices_text
+from tuitrain.config.devices import is_distributed
 from tuitrain.config.formatting import format_for_message
 from tuitrain.config.schema import Config
-from tuitrain.config.settings import Setting, argument_setting, settings
+from tuitrain.config.settings import NODES, Setting, argument_setting, settings
 from tuitrain.errors import ConfigError
 from tuitrain.text import did_you_mean, plain
 
@@ -99,7 +100,7 @@ def check_combinations(config: Config) -> None:
         )
     if config.optimizer.name == "muon":
         _check_muon(config)
-    if several_devices(config.training.devices):
+    if is_distributed(config):
         _check_devices(config)
     if config.training.checkpointing:
         _check_checkpointing(config)
@@ -147,7 +148,8 @@ def _check_fold(config: Config) -> None:
 
 
 def _check_devices(config: Config) -> None:
-    text, device = config.training.devices or "", config.training.device
+    text, device = config.training.devices or "1", config.training.device
+    shared = f"training.nodes = {config.training.nodes}" if config.training.nodes > 1 else f"training.devices = {text}"
     single = {
         "data.batch_size = auto": config.data.batch_size == "auto",
         "training.checkpointing = true": config.training.checkpointing,
@@ -155,13 +157,21 @@ def _check_devices(config: Config) -> None:
     }
     for setting in (name for name, present in single.items() if present):
         raise ConfigError(
-            f"{setting} needs a single device, and training.devices = {text}.",
+            f"{setting} needs a single device, and {shared}.",
             "Change one of them.",
             key=setting.partition(" ")[0],
         )
     devices = Devices.parse(text)
     if len(set(devices.indices)) < len(devices.indices):
         raise ConfigError(f"training.devices = {text} names a device twice.", "List each device once.", key=DEVICES)
+    if device == "mps" and config.training.nodes > 1:
+        raise ConfigError(
+            f"{shared} needs CUDA devices or the CPU, and training.device = mps.",
+            "Set training.device to cpu.",
+            key=NODES,
+        )
+    if devices.count == 1:
+        return
     if device == "cpu" and (devices.indices or not devices.count):
         raise ConfigError(
             f"training.devices = {text} names GPUs, and training.device = cpu.",

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from tuitrain.config.code import COMMAND, Code, pinned, sources_of
 from tuitrain.config.data.datasets import data_folder
-from tuitrain.config.device_list import several_devices
+from tuitrain.config.devices import is_distributed
 from tuitrain.config.schedule import Extension
 from tuitrain.config.schema import Config
 from tuitrain.config.values import flatten
@@ -162,7 +162,7 @@ def resume_run(
             progress("loading torch", None)
             from tuitrain.training.run import train_run
 
-        if several_devices(config.training.devices):
+        if is_distributed(config):
             state = train_on_devices(config, writer, inbox, epochs, schedule, allowed_key)
         else:
             prepare = partial(obey_and_prepare, config, writer, inbox, progress)

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from tuitrain.analysis.memory import Need
 from tuitrain.config.data.datasets import DATASETS
 from tuitrain.config.data.photo_datasets import PHOTO_DATASETS
-from tuitrain.config.device_list import several_devices
+from tuitrain.config.devices import is_distributed
 from tuitrain.config.schema import Config
 from tuitrain.errors import ConfigError, TrainingError, TuitrainError
 from tuitrain.hosts.launch import ProgressCallback
@@ -56,7 +56,7 @@ def make_plan(config: Config, runs_dir: Path, progress: ProgressCallback) -> Pla
     `config`. Nothing is downloaded. Raise TuitrainError if the data or the network are not as `config` says."""
     with LogCapture():
         progress("loading torch", None)
-        if several_devices(config.training.devices):
+        if is_distributed(config):
             from tuitrain.training.distributed.launch import check_devices
 
             check_devices(config)

@@ -17,6 +17,7 @@ RESUME_SETTINGS = (
     *DATA_SETTINGS,
     "training.device",
     "training.devices",
+    "training.nodes",
     "training.threads",
     "training.checkpoint_every",
 )

@@ -43,7 +43,7 @@ def preparation_progress(writer: RunWriter, inbox: Inbox, progress: ProgressCall
 
     def report(doing: str, fraction: float | None) -> None:
         progress(doing, fraction)
-        writer.update(phase=plain(doing, 80))
+        writer.update(phase=plain(doing, 120))
         # Other commands wait for the loop, unless the run leaves this process: then they come before that.
         for command in sorted(inbox.new(), key=_leaving_last) if inbox.leaving() else ():
             if command.name == "stop":

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tuitrain.config.schema import Config
+from tuitrain.config.values import override
 from tuitrain.hosts.distributed.followed import FollowingHost, host_for
 from tuitrain.hosts.launch import RunSpec
 from tuitrain.hosts.thread import ThreadHost
@@ -82,6 +83,7 @@ def test_a_lost_process_is_an_error(start: Callable[..., ThreadHost]) -> None:
 
 
 def test_only_runs_on_several_devices_need_processes_of_their_own() -> None:
-    assert [type(host_for(devices)) for devices in (None, "1", "2", "all")] == [
-        ThreadHost, ThreadHost, FollowingHost, FollowingHost,
+    settings = (*(f"training.devices={text}" for text in ("none", "1", "2", "all")), "training.nodes=2")
+    assert [type(host_for(override(Config(), [setting]))) for setting in settings] == [
+        ThreadHost, ThreadHost, FollowingHost, FollowingHost, FollowingHost,
     ]  # fmt: skip

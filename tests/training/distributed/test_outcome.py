@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tuitrain.training.distributed.outcome import Outcome, outcome_of_run, read_outcomes
+from tuitrain.training.distributed.outcome import NodeResult, Outcome, outcome_of_run, read_outcomes
 
 MEMORY = Outcome("failed", "Out of memory on cuda:1.")
 
@@ -23,7 +23,7 @@ MEMORY = Outcome("failed", "Out of memory on cuda:1.")
     ],
 )
 def test_the_first_cause_is_the_reason(outcomes: dict[int, Outcome], failed: dict[int, int], reason: str) -> None:
-    outcome = outcome_of_run(outcomes, failed)
+    outcome = outcome_of_run([NodeResult(outcomes, failed)])
     assert (outcome.status, outcome.reason) == ("failed", reason)
 
 
@@ -31,5 +31,5 @@ def test_what_rank_0_records_is_the_end(tmp_path: Path) -> None:
     stopped = Outcome("stopped", "Stopped by the user.", progressed=True)
     stopped.write(tmp_path, 0)
     (tmp_path / "rank-1.json").write_bytes(b"{torn")
-    assert read_outcomes(tmp_path, 3) == {0: stopped}
-    assert outcome_of_run({0: stopped, 1: MEMORY}, {1: 1}) == stopped
+    assert read_outcomes(tmp_path, range(3)) == {0: stopped}
+    assert outcome_of_run([NodeResult({0: stopped, 1: MEMORY}, {1: 1})]) == stopped

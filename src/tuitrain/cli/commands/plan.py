@@ -8,7 +8,7 @@ from tuitrain.analysis import units
 from tuitrain.analysis.memory import Need, operations
 from tuitrain.cli.commands.train import given_config
 from tuitrain.cli.output import print_json, print_line, progress
-from tuitrain.config.device_list import several_devices
+from tuitrain.config.devices import is_distributed
 from tuitrain.config.formatting import format_value
 from tuitrain.config.schema import Config
 from tuitrain.hosts.plan import Plan, make_plan
@@ -43,10 +43,10 @@ def lines(plan: Plan, config: Config) -> list[tuple[str, str]]:
         ("peak", f"{size(step.training)} in training · {size(step.evaluation)} in an evaluation"),
         ("needs", f"{size(need.total)} with a margin{free}: {fits}"),
     ]
-    if several_devices(config.training.devices):
-        found.append(
-            ("note", f"one device with the whole batch, which training.devices = {config.training.devices} shares")
-        )
+    if is_distributed(config):
+        nodes, devices = config.training.nodes, config.training.devices or "1"
+        each = f"{devices} on each of {nodes} nodes" if nodes > 1 else f"training.devices = {devices}"
+        found.append(("note", f"one device of this machine with the whole batch, which {each} share"))
     if times := plan.times:
         epochs = f"{plan.epochs:,} epoch{'s' * (plan.epochs > 1)}"
         per_step, per_epoch = f"{_time(times.step)} per step", f"{_time(times.epoch)} per epoch"

@@ -10,7 +10,7 @@ from tuitrain.config.values import override, parse_value
 from tuitrain.errors import ConfigError, RunError
 from tuitrain.hosts.background import resume_in_background
 from tuitrain.hosts.distributed.followed import host_for
-from tuitrain.hosts.queue.enqueue import enqueue_again
+from tuitrain.hosts.queue.enqueue import check_one_machine, enqueue_again
 from tuitrain.hosts.resumable import RESUME_SETTINGS, change_settings, check_resumable
 from tuitrain.hosts.trust import check_run
 from tuitrain.runs.catalog.listing import find
@@ -38,6 +38,8 @@ def run(options: argparse.Namespace) -> int:
         print_message(f"resume: sent to {plain(folder.id)}")
         return 0
     epochs, schedule = check_continuation(folder, options)
+    if options.queue:
+        check_one_machine(override(folder.config(), options.set))
     allowed, lines = check_run(folder, trust=options.trust)
     for line in lines:
         print_message(line)
@@ -50,7 +52,7 @@ def run(options: argparse.Namespace) -> int:
     if options.detach:
         resume_in_background(folder, epochs, allowed_key=allowed, schedule=schedule)
         return report_background_run(folder, options.json)
-    host = host_for(folder.config().training.devices)
+    host = host_for(folder.config())
     log_from = folder.log_file.stat().st_size if folder.log_file.is_file() else 0
     return follow(host, lambda: host.resume(folder, epochs, allowed, schedule), options.json, log_from)
 

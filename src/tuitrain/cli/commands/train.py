@@ -55,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
         return report_queued_run(enqueue(spec, options.priority or 0), options.json)
     if options.detach:
         return report_background_run(start_in_background(spec), options.json)
-    host = host_for(config.training.devices)
+    host = host_for(config)
     return follow(host, lambda: host.start(spec), options.json)
 
 

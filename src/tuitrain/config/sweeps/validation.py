@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 
-from tuitrain.config.settings import BEST, FOLD, FOLDS, SEED, Setting
+from tuitrain.config.settings import BEST, FOLD, FOLDS, NODES, SEED, Setting
 from tuitrain.config.sweeps.sweep import MAX_TRIALS, Range, Sweep, SweepOptions, Values, format_trial, sweep_settings
 from tuitrain.config.validation import check_value, has_validation
 from tuitrain.errors import ConfigError
@@ -38,6 +38,12 @@ def check_sweep(sweep: Sweep) -> Sweep:
             f"sweep.metric = validation.best cannot rank trials that differ in {BEST}.",
             "Give training.best one value, or set sweep.metric to validation.accuracy.",
             key=BEST,
+        )
+    if sweep.base.training.nodes > 1 or NODES in sweep.varying_keys:
+        raise ConfigError(
+            f"A sweep trains each run on one machine, and sets {NODES}.",
+            f"Set {NODES} to 1: several machines can work on one sweep.",
+            key=NODES,
         )
     for device in options.devices:
         check_value("training.device", device)

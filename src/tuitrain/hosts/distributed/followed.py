@@ -3,8 +3,9 @@
 import time
 from collections.abc import Callable
 
-from tuitrain.config.device_list import several_devices
+from tuitrain.config.devices import is_distributed
 from tuitrain.config.schedule import Extension
+from tuitrain.config.schema import Config
 from tuitrain.errors import RunError, TuitrainError
 from tuitrain.hosts.background import resume_in_background, start_in_background
 from tuitrain.hosts.launch import RunSpec
@@ -53,6 +54,6 @@ class FollowingHost(ThreadHost):
             raise RunError("The process of the run is gone.", f"Resume it: tuitrain resume {plain(self.folder.id)}")
 
 
-def host_for(devices: str | None) -> ThreadHost:
-    """Return the host of a run with this `training.devices`."""
-    return FollowingHost() if several_devices(devices) else ThreadHost()
+def host_for(config: Config) -> ThreadHost:
+    """Return the host of a run with this configuration."""
+    return FollowingHost() if is_distributed(config) else ThreadHost()

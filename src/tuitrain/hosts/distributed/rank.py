@@ -3,6 +3,7 @@
 import os
 import threading
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 from tuitrain.config.schedule import Extension
@@ -19,9 +20,11 @@ _WATCH_INTERVAL = 0.2
 def work_as_rank(
     folder: RunFolder, devices: list[str], exchange: Path, epochs: int | None, schedule: Extension, allowed_key: str
 ) -> int:
-    """Train as one rank and return its exit status."""
-    with allowed_code(folder, folder.config(), allowed_key), LogCapture() as capture:
-        capture.redirect_to(folder.log_file)
+    """Train as one rank and return its exit status. On another than the leading node, `tuitrain join` shows what the
+    rank prints: machines that append to one log on a network file system would overwrite each other's lines."""
+    with allowed_code(folder, folder.config(), allowed_key), ExitStack() as captured:
+        if os.environ.get("GROUP_RANK", "0") == "0":
+            captured.enter_context(LogCapture()).redirect_to(folder.log_file)
         from tuitrain.hosts.launch import obey_and_prepare
         from tuitrain.training.distributed.group import LostRankError
         from tuitrain.training.distributed.rank import train_rank

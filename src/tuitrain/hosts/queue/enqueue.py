@@ -5,6 +5,8 @@ from pathlib import Path
 
 from tuitrain.config.formatting import format_value
 from tuitrain.config.schedule import Extension
+from tuitrain.config.schema import Config
+from tuitrain.config.settings import NODES
 from tuitrain.config.sweeps.sweep import Sweep, SweepOptions
 from tuitrain.config.sweeps.toml import loads
 from tuitrain.errors import ConfigError, RunError
@@ -24,7 +26,9 @@ WORKER_OPTIONS = ("parallel", "stack", "devices", "max_minutes", "prune")
 
 
 def enqueue(spec: RunSpec, priority: int = 0) -> RunFolder:
-    """Create a run that waits in the queue. Raise RunError if it cannot be written."""
+    """Create a run that waits in the queue. Raise ConfigError if it needs several machines, and RunError if it cannot
+    be written."""
+    check_one_machine(spec.config)
     folder = create_run(spec)
     _wait(folder, priority)
     return folder
@@ -34,13 +38,25 @@ def enqueue_again(
     folder: RunFolder, epochs: int | None = None, schedule: Extension = "stretch", priority: int = 0
 ) -> None:
     """Put a run that has ended or was interrupted into the queue, to continue it; `epochs` and `schedule` are those of
-    `resume_run`. The user has allowed its code. Raise RunError if a process owns the run or it cannot be written."""
+    `resume_run`. The user has allowed its code. Raise ConfigError if the run needs several machines, and RunError if a
+    process owns it or it cannot be written."""
+    check_one_machine(folder.config())
     state = folder.state().before_waiting
     record = Waiting(
         by="queue", since=time.time(), priority=priority, before=state.status, before_reason=state.reason,
         epochs=epochs, schedule=schedule,
     )  # fmt: skip
     wait(folder, record)
+
+
+def check_one_machine(config: Config) -> None:
+    """Raise ConfigError if the run needs several machines: a queue starts runs on its own."""
+    if config.training.nodes > 1:
+        raise ConfigError(
+            f"The queue trains each run on one machine, and {NODES} = {config.training.nodes}.",
+            "Start the run without the queue.",
+            key=NODES,
+        )
 
 
 def enqueue_new_sweep(runs_dir: Path, text: str, priority: int = 0) -> SweepFolder:

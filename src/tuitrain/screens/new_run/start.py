@@ -9,7 +9,7 @@ from textual.app import App
 
 from tuitrain.config import preferences
 from tuitrain.config.code import Code
-from tuitrain.config.device_list import several_devices
+from tuitrain.config.devices import is_distributed
 from tuitrain.config.schema import Config
 from tuitrain.config.sweeps import toml as sweep_toml
 from tuitrain.errors import ConfigError, RunError
@@ -101,7 +101,7 @@ class NewRunStart(NewRunForm):
             self.line.start_in_background(lambda: enqueue(spec))
         elif self.form.runs_in == SLURM:
             self._submit(lambda: submit_run(spec))
-        elif self.form.runs_in == BACKGROUND or several_devices(spec.config.training.devices):
+        elif self.form.runs_in == BACKGROUND or is_distributed(spec.config):
             self.line.start_in_background(lambda: background.start_in_background(spec))
         elif self._host.busy:
             self._ask_when(spec)

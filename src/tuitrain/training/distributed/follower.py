@@ -56,7 +56,7 @@ class Follower(Loop):
 
     def restore(self) -> None:
         super().restore()
-        self.group.gather(self.setup.dataset.train.fingerprint)
+        self.group.gather((self.setup.dataset.train.fingerprint, self.progress.step))
         self.group.copy_from_leader(list(self.setup.model.state_dict().values()))
 
     def follow(self) -> None:

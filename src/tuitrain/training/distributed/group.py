@@ -33,6 +33,9 @@ class Group:
 
     def __init__(self, rank: int, size: int, store: TCPStore) -> None:
         self.rank, self.size, self._store = rank, size, store
+        self.nodes = int(os.environ.get("GROUP_WORLD_SIZE", "1"))
+        # The first rank of this node.
+        self.first_of_node = rank - int(os.environ.get("LOCAL_RANK", rank))
         # Messages travel between the CPUs, also where NCCL sums the gradients between the GPUs.
         self._control: Any = dist.new_group(backend="gloo", timeout=_TIMEOUT)
 

@@ -4,7 +4,7 @@ import time
 from itertools import islice
 from math import ceil
 
-from tuitrain.errors import DataError
+from tuitrain.errors import DataError, RunError
 from tuitrain.training import checkpoint
 from tuitrain.training.control import POLL_INTERVAL, EvaluationAborted
 from tuitrain.training.distributed.group import LEAVING, Group
@@ -28,16 +28,21 @@ class Leader(Loop):
 
     def restore(self) -> None:
         """Restore the run, and copy the network to the other ranks. Raises DataError if a rank has other training
-        images."""
+        images, and RunError if it has another checkpoint."""
         super().restore()
-        if len(set(self.group.gather(self.setup.dataset.train.fingerprint))) > 1:
+        images, steps = zip(*self.group.gather((self.setup.dataset.train.fingerprint, self.progress.step)), strict=True)
+        if len(set(steps)) > 1:
+            # Network file systems may show a new file late.
+            raise RunError("The nodes see different checkpoints of the run.", "Resume it again in a minute.")
+        if len(set(images)) > 1:
             raise DataError(
                 "The devices have different training images.",
                 "Make sure that the files do not change, and that your code returns the same images on each call.",
             )
         # A user's code may have drawn other weights on the other ranks.
         self.group.copy_from_leader(list(self.setup.model.state_dict().values()))
-        self.writer.log(f"devices: {self.group.size} share each batch of {self.config.data.batch_size:,} images")
+        nodes = f" on {self.group.nodes} nodes" if self.group.nodes > 1 else ""
+        self.writer.log(f"devices: {self.group.size}{nodes} share each batch of {self.config.data.batch_size:,} images")
 
     def _compute_features(self) -> None:
         self.group.tell(ComputeFeatures())

@@ -18,9 +18,9 @@ from tuitrain.runs.records import Status
 from tuitrain.runs.writer import RunWriter
 from tuitrain.training.control import preparation_progress
 from tuitrain.training.device import choose_device, configure_torch
+from tuitrain.training.distributed.agent import COMMANDS
 from tuitrain.training.distributed.follower import Follower, SilentWriter
 from tuitrain.training.distributed.group import Group, join_group, leave_group
-from tuitrain.training.distributed.launch import COMMANDS
 from tuitrain.training.distributed.leader import Leader
 from tuitrain.training.distributed.messages import End, Prepare
 from tuitrain.training.distributed.outcome import Outcome
@@ -41,22 +41,22 @@ def train_rank(
 ) -> Outcome:
     """Train as the rank that the environment variables name, write its outcome to `exchange` and return it. Raises
     LostRankError if another rank is gone. The owner of the run waits meanwhile, and records its end."""
-    rank, config = local_rank(), folder.config()
-    config = config_of_rank(config, devices[rank], len(devices))
+    config = config_of_rank(folder.config(), devices[local_rank()], len(devices))
     device = choose_device(config.training.device)
     configure_torch(config, device)
     group = join_group(device)
-    if rank == 0:
+    if group.rank == 0:
         outcome = lead(group, folder, config, Inbox(folder, 0, exchange / COMMANDS), build, epochs, schedule)
     else:
         outcome = follow(group, folder, config, build)
-    outcome.write(exchange, rank)
+    outcome.write(exchange, group.rank)
     if outcome.status != "failed":
         leave_group()
     return outcome
 
 
 def local_rank() -> int:
+    """Return the number of this rank among those of its node."""
     return int(os.environ["LOCAL_RANK"])
 
 
@@ -95,6 +95,7 @@ def follow(group: Group, folder: RunFolder, config: Config, build: Build) -> Out
     def train() -> tuple[Status, str]:
         # Rank 0 sends End in place of Prepare if it ends during its preparation.
         if not isinstance(group.hear(), End):
+            _wait_for_first_of_node(group)
             setup = _prepare(group, build, config, writer, Inbox(folder))
             group.mark(_prepared(group.rank))
             follower = Follower(setup, group, folder)
@@ -105,6 +106,14 @@ def follow(group: Group, folder: RunFolder, config: Config, build: Build) -> Out
     ending = ending_of(writer, train, lambda: None)
     assert ending is not None
     return Outcome(*ending)
+
+
+def _wait_for_first_of_node(group: Group) -> None:
+    """Wait until the first rank of this node has prepared, which may decode all images into the node's cache."""
+    first = group.first_of_node
+    # Rank 0 has prepared before the others begin.
+    while first not in (0, group.rank) and not group.marked(_prepared(first)):
+        time.sleep(_INTERVAL)
 
 
 def _prepared(rank: int) -> str:
@@ -127,7 +136,7 @@ def check_norms(setup: Setup) -> None:
     if setup.config.training.checkpointing and setup.has_batch_norm:
         raise ConfigError(
             "training.checkpointing = true does not work with batch normalization on several devices.",
-            "Set training.checkpointing to false, or training.devices to none.",
+            "Set training.checkpointing to false, or train on one device.",
             key="training.checkpointing",
         )
 

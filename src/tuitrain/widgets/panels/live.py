@@ -21,7 +21,7 @@ MIN_NAME = 6
 # The width of a bar behind a phase.
 BAR = 40
 # The progress in a phase, as `reading: 1,200 of 4,000 images`.
-COUNTS = re.compile(r"([\d,]+) of ([\d,]+)")
+COUNTS = re.compile(r": ([\d,]+) of ([\d,]+)")
 
 
 def learning_rate(run: Follower) -> float:
@@ -114,7 +114,7 @@ def _memory(run: Follower) -> str:
 
 def _preparation(state: State) -> str:
     """Return what happens before the first step of an active run."""
-    return plain(state.phase, 60) or state.status if state.active and not (state.step or state.train) else ""
+    return plain(state.phase, 120) or state.status if state.active and not (state.step or state.train) else ""
 
 
 def numbers(run: Follower, width: int) -> Content:
