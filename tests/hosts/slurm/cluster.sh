@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
-# A Slurm cluster of this machine alone, for tests. Needs root and Debian's packages slurm-wlm and munge.
+# A Slurm cluster of this machine alone, for tests. Needs root and Debian's packages slurm-wlm and munge. This machine is
+# the node of the partition main, and the nodes left and right of the partition two.
 #
 #   cluster.sh FOLDER          start it, with its state in FOLDER
 #   cluster.sh --down FOLDER   stop it
 set -euo pipefail
 
 down() {
-    for daemon in slurmd slurmctld munged; do
-        [[ -s $1/$daemon.pid ]] && kill "$(cat "$1/$daemon.pid")" 2> /dev/null || true
+    for pid in "$1"/slurmd-*.pid "$1"/{slurmctld,munged}.pid; do
+        [[ -s $pid ]] && kill "$(cat "$pid")" 2> /dev/null || true
     done
 }
 
@@ -23,7 +24,7 @@ if scontrol ping &> /dev/null; then
     echo "a cluster already runs" >&2
     exit 1
 fi
-mkdir -p "$1"/{control,spool,log} /etc/slurm /run/munge
+mkdir -p "$1"/{control,log} /etc/slurm /run/munge
 folder=$(realpath "$1")
 host=$(hostname -s)
 chmod 755 /run/munge
@@ -38,11 +39,11 @@ SlurmctldHost=$host(127.0.0.1)
 SlurmUser=root
 SlurmdUser=root
 StateSaveLocation=$folder/control
-SlurmdSpoolDir=$folder/spool
+SlurmdSpoolDir=$folder/spool-%n
 SlurmctldPidFile=$folder/slurmctld.pid
-SlurmdPidFile=$folder/slurmd.pid
+SlurmdPidFile=$folder/slurmd-%n.pid
 SlurmctldLogFile=$folder/log/slurmctld.log
-SlurmdLogFile=$folder/log/slurmd.log
+SlurmdLogFile=$folder/log/slurmd-%n.log
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 SchedulerParameters=sched_interval=1,bf_interval=1,sched_min_interval=0
@@ -51,14 +52,19 @@ SelectTypeParameters=CR_Core
 ReturnToService=2
 MpiDefault=none
 NodeName=$host NodeAddr=127.0.0.1 CPUs=$(nproc) RealMemory=2000 State=UNKNOWN
+NodeName=left NodeHostname=$host NodeAddr=127.0.0.1 Port=17001 CPUs=1 RealMemory=1000 State=UNKNOWN
+NodeName=right NodeHostname=$host NodeAddr=127.0.0.1 Port=17002 CPUs=1 RealMemory=1000 State=UNKNOWN
 PartitionName=main Nodes=$host Default=YES State=UP
+PartitionName=two Nodes=left,right State=UP
 CONF
 slurmctld
-slurmd
+for node in "$host" left right; do
+    slurmd -N "$node"
+done
 for _ in {1..100}; do
-    sinfo --noheader --format=%T 2> /dev/null | grep -q idle && exit
+    [[ $(sinfo --noheader --Node --format=%T 2> /dev/null) == $'idle\nidle\nidle' ]] && exit
     sleep 0.2
 done
 down "$folder"
-echo "the node does not become idle; see $folder/log" >&2
+echo "the nodes do not become idle; see $folder/log" >&2
 exit 1

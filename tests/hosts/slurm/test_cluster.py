@@ -110,6 +110,30 @@ def test_a_run_waits_is_requeued_and_ends_like_an_uninterrupted_one(
     assert list(home.rglob("pwned")) == []
 
 
+def test_a_run_on_two_nodes_is_requeued_and_ends_like_one_on_two_devices(
+    cluster: Cluster, home: Path, quick: Callable[..., Config]
+) -> None:
+    folder = submit(home, "--sbatch=--partition=two", *overrides("training.nodes=2", *SETTINGS))
+    until(lambda: folder.state().step > 0, folder)
+    state = folder.state()
+    assert state.slurm is not None
+    assert (state.slurm.node, "node right has joined" in folder.log_file.read_text()) == ("left", True)
+    cluster("scancel", "--batch", "--signal=USR1", state.slurm.id)
+    until(lambda: waits(folder), folder)
+    start_again(cluster, folder, folder.state().step)
+    # Slurm now sends SIGTERM to all processes on both nodes.
+    cluster("scontrol", "requeue", state.slurm.id)
+    until(lambda: waits(folder), folder)
+    start_again(cluster, folder, folder.state().step)
+    until(lambda: folder.state().status == "finished", folder)
+
+    settings = ("training.devices=2", "training.log_every=1", *SETTINGS)
+    whole = create_run(RunSpec(config=quick(*settings), runs_dir=home / "runs"))
+    resume_run(whole, lambda *_: None, Inbox(whole))
+    assert rows(folder) == rows(whole)
+    assert folder.state().test == whole.state().test
+
+
 def reason(folder: RunFolder) -> str:
     watch.update_waiting([folder])
     waiting = folder.state().waiting

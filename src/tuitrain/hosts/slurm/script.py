@@ -25,7 +25,7 @@ _TEXT = f"""\
 #SBATCH --signal=B:USR1@{WARNING}
 # Until Python handles the signal, it must not end the job.
 trap '' USR1
-# Slurm signals the process of this script: Python takes its place. A run on several nodes would start here, with srun.
+# Slurm signals the process of this script: Python takes its place. On several nodes, it calls srun itself.
 exec """
 
 

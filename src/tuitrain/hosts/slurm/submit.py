@@ -68,7 +68,9 @@ def _submit(
     """Submit the command `work` with `arguments`; `before` is the state of a run that continues."""
     arguments = ["work", str(folder.path.absolute()), "--slurm", *arguments]
     arguments += ["--allowed", allowed_key] if allowed_key else []
-    options = sbatch_options(folder.path, folder.log_file.name, folder.name(), sbatch)
+    nodes = folder.config().training.nodes
+    extra = (f"--nodes={nodes}", "--ntasks-per-node=1") if nodes > 1 else ()
+    options = sbatch_options(folder.path, folder.log_file.name, folder.name(), sbatch, extra)
     script = write_script(folder.path, arguments)
     # Before the job exists: it may start at once, on another machine.
     record = Waiting(by="slurm", since=time.time(), reason=SUBMITTING, cluster=client.cluster_name())
