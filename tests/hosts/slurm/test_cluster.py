@@ -118,10 +118,7 @@ def test_a_run_on_two_nodes_is_requeued_and_ends_like_one_on_two_devices(
     state = folder.state()
     assert state.slurm is not None
     assert (state.slurm.node, "node right has joined" in folder.log_file.read_text()) == ("left", True)
-    cluster("scancel", "--batch", "--signal=USR1", state.slurm.id)
-    until(lambda: waits(folder), folder)
-    start_again(cluster, folder, folder.state().step)
-    # Slurm now sends SIGTERM to all processes on both nodes.
+    # Slurm sends SIGTERM to all processes on both nodes.
     cluster("scontrol", "requeue", state.slurm.id)
     until(lambda: waits(folder), folder)
     start_again(cluster, folder, folder.state().step)
