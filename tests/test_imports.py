@@ -95,6 +95,12 @@ def test_showing_runs_does_not_load_torch(home: Path, arguments: list[str]) -> N
     assert loaded_modules(home, COMMAND, *arguments).isdisjoint(HEAVY | {"textual", "plotext"})
 
 
+def test_a_script_that_logs_loads_only_what_it_needs(home: Path) -> None:
+    assert loaded_modules(home, "import tuitrain").isdisjoint(HEAVY | TERMINAL | {"msgspec"})
+    logs = "import tuitrain\nwith tuitrain.init(runs_dir='logged') as run:\n    run.log({'a': 1.0, 'b': 2})"
+    assert loaded_modules(home, logs).isdisjoint(HEAVY | TERMINAL)
+
+
 @pytest.mark.parametrize("keys", [[], ["enter"], ["n"]], ids=["runs", "run", "new run"])
 def test_the_app_does_not_load_torch(home: Path, keys: list[str]) -> None:
     modules = loaded_modules(home, APP, *keys)

@@ -1,3 +1,56 @@
-"""Train, watch and compare PyTorch image classifiers in a terminal."""
+"""Train, watch and compare PyTorch image classifiers in a terminal, and log the training of any script: see
+docs/log-any-script.md."""
+
+import sys
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tuitrain.logger.facts import Facts, Summary
+    from tuitrain.logger.run import Run
+    from tuitrain.logger.start import Ignored, finish, init, log
+
+    run: Run | None
+    config: Facts
+    summary: Summary
+    Artifact = Audio = Histogram = Html = Image = Settings = Table = Video = Ignored
+    alert = define_metric = login = save = watch = Ignored
 
 __version__ = "0.1.0"
+__all__ = ["Run", "finish", "init", "log", "run", "summary"]
+# Names of wandb that a script may use and that have no effect.
+_IGNORED = (
+    "Artifact", "Audio", "Histogram", "Html", "Image", "Settings", "Table", "Video",
+    "alert", "define_metric", "login", "save", "watch",
+)  # fmt: skip
+
+
+class _Package(ModuleType):
+    """The module `tuitrain`. It loads the logger on first use."""
+
+    @property
+    def config(self) -> "ModuleType | Facts":
+        """The settings of the script's run; without a run, the package `tuitrain.config`."""
+        start = sys.modules.get("tuitrain.logger.start")
+        run = start.run if start is not None else None
+        return sys.modules["tuitrain.config"] if run is None else run.config
+
+    @config.setter
+    def config(self, package: ModuleType) -> None:
+        """Accept the package, which Python's import assigns."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "Run":
+            from tuitrain.logger.run import Run
+
+            return Run
+        if name == "summary":
+            return self.run.summary if self.run is not None else {}
+        if name in ("finish", "init", "log", "run", *_IGNORED):
+            from tuitrain.logger import start
+
+            return start.ignored(name) if name in _IGNORED else getattr(start, name)
+        raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
+
+
+sys.modules[__name__].__class__ = _Package

@@ -26,7 +26,7 @@ def names(inbox: Inbox) -> list[CommandName]:
 def test_every_command_arrives_once_and_in_order(folder: RunFolder) -> None:
     inbox = Inbox(folder)
     assert inbox.new() == []
-    commands: list[CommandName] = ["pause", "resume", "checkpoint", "lr", "epochs", "detach", "stop"]
+    commands: list[CommandName] = ["pause", "resume", "checkpoint", "lr", "epochs", "detach", "set", "stop"]
     assert sorted(commands) == sorted(COMMANDS)
     for command in commands:
         send(folder, command, 0.5 if command == "lr" else None)

@@ -9,6 +9,7 @@ from typing import Literal, overload
 from tuitrain.analysis import units
 from tuitrain.analysis.table.markers import RunMarker
 from tuitrain.runs.follower import Curve, Follower
+from tuitrain.text import plain
 
 XAxis = Literal["step", "epoch", "seconds", "wall time"]
 AXES: tuple[XAxis, ...] = ("step", "epoch", "seconds", "wall time")
@@ -42,6 +43,19 @@ METRICS = (
     CurveMetric("GPU memory", "resources", "gpu_memory", True, units.percent),
 )
 
+# What begins the split of a metric with a name of its own; its column is `value`.
+LOGGED = "logged/"
+
+
+def logged_metric(name: str) -> CurveMetric:
+    return CurveMetric(plain(name, 60), LOGGED + name, "value", False, units.number)
+
+
+def logged_names(runs: Iterable[Follower]) -> list[str]:
+    """Return the names of all metrics that other programs logged, those with a prefix such as `train/` together."""
+    names = {name for run in runs for name in run.logged_names}
+    return sorted(names, key=lambda name: (*name.rpartition("/")[:1], name))
+
 
 def train_marks(runs: Iterable[Follower]) -> dict[str, str]:
     """Return why the training loss and accuracy of a run are not comparable to those of its validation, by column:
@@ -62,7 +76,9 @@ def _mark(reasons: dict[str, bool]) -> str:
 
 
 def metric_curve(run: Follower, split: str, column: str) -> Curve:
-    """Return the rows of a split, or of the resources, that have this column."""
+    """Return the rows of a split, of the resources or of a logged metric that have this column."""
+    if split.startswith(LOGGED):
+        return run.logged(split.removeprefix(LOGGED))
     curve = {"train": run.train, "resources": run.resources, **run.evaluations}[split]
     return curve.only(column)
 

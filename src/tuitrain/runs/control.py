@@ -5,6 +5,7 @@ import os
 import platform
 import time
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -19,17 +20,21 @@ from tuitrain.runs.files import decode_or_none, read_lines
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.rows import Event, decode
 
-CommandName = Literal["stop", "pause", "resume", "checkpoint", "lr", "epochs", "detach"]
+CommandName = Literal["stop", "pause", "resume", "checkpoint", "lr", "epochs", "detach", "set"]
 COMMANDS: tuple[str, ...] = get_args(CommandName)
 # The settings that a command changes.
 KEYS: dict[CommandName, str] = {"lr": "optimizer.lr", "epochs": "training.epochs"}
 # Seconds to wait for the answer of a loop, and between two reads. A loop that trains or is paused answers at once.
 ANSWER_SECONDS, READ_INTERVAL = 3.0, 0.05
 
+# The value of a setting of a user's script.
+Setting = int | float | bool | str | None
+
 
 class Command(Struct, frozen=True):
     """`value` is the new learning rate for `lr`, the new number of epochs for `epochs`, and None otherwise. `schedule`
-    is an `Extension` for `epochs`; empty means stretch. A stopped run records `reason`."""
+    is an `Extension` for `epochs`; empty means stretch. A stopped run records `reason`. `set` gives the setting
+    `key` of a user's script the value `to`."""
 
     name: CommandName
     time: float
@@ -37,6 +42,8 @@ class Command(Struct, frozen=True):
     by: str = ""
     reason: str = ""
     schedule: Literal["", "stretch", "hold", "restart"] = ""
+    key: str = ""
+    to: Setting = None
 
 
 # A longer line is no command.
@@ -44,12 +51,20 @@ LONGEST = 2**20
 _decode = msgspec.json.Decoder(Command).decode
 
 
-def send(folder: RunFolder, name: CommandName, value: float | None = None, schedule: Extension = "stretch") -> None:
-    """Append a command to the control file; `schedule` is for `epochs`. Raises RunError if it cannot be written."""
+def send(
+    folder: RunFolder,
+    name: CommandName,
+    value: float | None = None,
+    schedule: Extension = "stretch",
+    *,
+    key: str = "",
+    to: Setting = None,
+) -> None:
+    """Append a command to the control file; `schedule` is for `epochs`, `key` and `to` are for `set`. Raises RunError
+    if it cannot be written."""
     folder.check_own_files()
-    command = Command(
-        name, time.time(), value, f"{_user()}@{platform.node()}", schedule=schedule if name == "epochs" else ""
-    )
+    by, schedule_name = f"{_user()}@{platform.node()}", schedule if name == "epochs" else ""
+    command = Command(name, time.time(), value, by, schedule=schedule_name, key=key, to=to)
     line = msgspec.json.encode(command) + b"\n"
     try:
         with open_to_append(folder.control_file) as file:
@@ -73,18 +88,31 @@ def accepted(name: CommandName, value: float | None, begun: int) -> Any:
 def ask(folder: RunFolder, name: CommandName, value: float, timeout: float = ANSWER_SECONDS) -> Event | None:
     """Send a command in `KEYS` and return the loop's answer: an event named `refused` or like the command. Return None
     if there is no answer within `timeout` seconds. Raises RunError like `send`."""
+    return _answer(folder, lambda: send(folder, name, value), lambda event: event.name in (name, "refused")
+                   and event.value == value, timeout)  # fmt: skip
+
+
+def ask_script(folder: RunFolder, key: str, to: Setting, timeout: float = ANSWER_SECONDS) -> Event | None:
+    """Like `ask`, for the setting `key` of a user's script."""
+    return _answer(folder, lambda: send(folder, "set", key=key, to=to), lambda event: event.name in ("set", "refused")
+                   and key in event.detail, timeout)  # fmt: skip
+
+
+def _answer(
+    folder: RunFolder, send: Callable[[], None], answers: Callable[[Event], bool], timeout: float
+) -> Event | None:
     try:
         answer_offset = folder.metrics_file.stat().st_size
     except OSError:
         raise RunError(f"{folder.metrics_file.name} is missing.") from None
-    send(folder, name, value)
+    send()
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
         time.sleep(READ_INTERVAL)
         lines, answer_offset = read_lines(folder.metrics_file, answer_offset, LONGEST)
         for line in lines:
             row = decode_or_none(decode, line)
-            if isinstance(row, Event) and row.name in (name, "refused") and row.value == value:
+            if isinstance(row, Event) and answers(row):
                 return row
     return None
 

@@ -58,10 +58,12 @@ class RunFolder:
     evaluations = _Inside("evaluation")
     checkpoints = _Inside("checkpoints")
     code = _Inside("code")
-    # Whether another tool wrote the run; see `check_writable`.
+    # Whether another program trained the run: tuitrain can neither resume nor evaluate it; see `check_writable`.
     read_only = False
     # What another tool's run is read from. A folder with another origin is another run, even with the same id.
     origin: object = None
+    # Whether tuitrain may write its name, tags, notes and commands, and delete it.
+    editable = True
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -88,8 +90,13 @@ class RunFolder:
     def forget(self) -> None:
         """Drop the content that `advance` read."""
 
+    def check_editable(self) -> None:
+        """Raise RunError if tuitrain only reads the run, because another tool wrote it."""
+        if not self.editable:
+            self.check_writable()
+
     def check_writable(self) -> None:
-        """Raise RunError if another tool wrote the run: tuitrain only reads such runs."""
+        """Raise RunError if another program trained the run."""
         if self.read_only:
             hint = "tuitrain can show and compare it, but not change it."
             raise RunError(f"{plain(self.id, 100)} is another tool's run.", hint)
@@ -123,7 +130,7 @@ class RunFolder:
     def check_own_files(self) -> None:
         """Raise RunError if another tool wrote the run, or if writing to it would change something outside of its
         folder, which may contain links."""
-        self.check_writable()
+        self.check_editable()
         try:
             for file in (self.metrics_file, self.control_file, self.log_file):
                 check_own_file(file)

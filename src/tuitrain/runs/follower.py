@@ -148,6 +148,15 @@ class Follower:
         return "damaged" if self.problem else shown_status(self.state)
 
     @property
+    def logged_names(self) -> Sequence[str]:
+        """The names of all metrics that another program logged."""
+        return ()
+
+    def logged(self, name: str) -> Curve:  # noqa: ARG002
+        """Return the curve of one of `logged_names`, with the column `value`."""
+        return Curve("value", scored=False)
+
+    @property
     def settings(self) -> dict[str, Any]:
         """The known settings that the run uses, by key."""
         return {} if self.status == "damaged" else settings_of(self.info, self.config)
@@ -232,7 +241,7 @@ class Follower:
             elif kind is Evaluated:
                 for split, curve in self.evaluations.items():
                     curve.extend([row for row in same_kind if row.split == split])
-            else:
+            elif kind is Event:
                 for event in same_kind:
                     self._add_event(event)
 

@@ -1,5 +1,6 @@
 """The rows of metrics.jsonl. Steps (weight updates) and epochs count from 1."""
 
+import math
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
@@ -93,7 +94,31 @@ class Event(Struct, frozen=True, tag="event", tag_field="kind", omit_defaults=Tr
     value: float | None = None
 
 
-Row = Train | LayerStatistics | Resources | Evaluated | Event
+class Values(Struct, frozen=True, tag="values", tag_field="kind"):
+    """What a script logged after `step`, by its own names; see `number` for the strings."""
+
+    step: Count
+    time: float
+    values: dict[str, float | str]
+
+
+# JSON has no other spelling for these.
+_NOT_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+
+
+def spelled(value: float) -> float | str:
+    """Return a number as `Values` contain it."""
+    if math.isfinite(value):
+        return value
+    return "NaN" if value != value else "Infinity" if value > 0 else "-Infinity"
+
+
+def number(value: float | str) -> float:
+    """Return the number that an entry of `Values` means."""
+    return _NOT_FINITE.get(value, math.nan) if isinstance(value, str) else value
+
+
+Row = Train | LayerStatistics | Resources | Evaluated | Event | Values
 
 encode = msgspec.json.Encoder().encode
 _decoder = msgspec.json.Decoder(Row)

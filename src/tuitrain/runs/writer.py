@@ -32,16 +32,17 @@ DETAIL = "| "
 
 def default_name(config: Config, runs_dir: Path) -> str:
     """Return a name such as `mnist-mlp-sgd`, or `mnist-mlp-sgd-2` if the first is in use."""
-    return _numbered(_base_name(config), runs_dir)
+    return numbered_name(_base_name(config), runs_dir)
 
 
 def next_name(name: str, runs_dir: Path) -> str:
     """Return the name of another run like the one with this name: `mine-2` for `mine`, and `mine-3` for `mine-2`."""
     base = re.sub(r"-\d+$", "", name)
-    return _numbered(base if 1 in _numbers(base, runs_dir) else name, runs_dir)
+    return numbered_name(base if 1 in _numbers(base, runs_dir) else name, runs_dir)
 
 
-def _numbered(name: str, runs_dir: Path) -> str:
+def numbered_name(name: str, runs_dir: Path) -> str:
+    """Return `name`, or `name-2` and so on if runs have it already."""
     numbers = _numbers(name, runs_dir)
     # The id of a long name lacks its number, so the count is a lower bound.
     return f"{name}-{max(*numbers, len(numbers)) + 1}" if numbers else name
@@ -166,8 +167,12 @@ class RunWriter:
 
     def row(self, row: Row) -> None:
         """Append a row to metrics.jsonl. Raises OSError, if the disk is full for example."""
-        # One write call per row: a reader or a copy sees a partial last line at worst.
-        line, size = encode(row) + b"\n", os.fstat(self._metrics).st_size
+        self.lines(encode(row) + b"\n")
+
+    def lines(self, line: bytes) -> None:
+        """Append one or more encoded rows, all or none of them; each ends with a newline. Raises OSError."""
+        # One write call: a reader or a copy sees a partial last line at worst.
+        size = os.fstat(self._metrics).st_size
         try:
             while line:
                 line = line[os.write(self._metrics, line) :]

@@ -47,9 +47,9 @@ def mcnemar_tests(comparison: Comparison, folders: Mapping[str, RunFolder]) -> T
 
 
 def _evaluation(folder: RunFolder) -> Evaluation:
-    folder.check_writable()
     evaluation = folder.best_test(folder.state())
     if evaluation is None:
+        folder.check_writable()
         id = plain(folder.id)
         raise RunError(f"{id} has no test evaluation.", f"Make one with: tuitrain evaluate {id}")
     return evaluation

@@ -8,9 +8,11 @@ from tuitrain.errors import ConfigError, RunError
 from tuitrain.hosts.slurm.stop import in_slurm
 from tuitrain.hosts.slurm.stop import stop as stop_job
 from tuitrain.runs.catalog.listing import find
-from tuitrain.runs.control import KEYS, CommandName, accepted, ask, send
+from tuitrain.runs.control import KEYS, CommandName, accepted, ask, ask_script, send
 from tuitrain.runs.folder import RunFolder, shown_status
 from tuitrain.runs.records import ACTIVE
+from tuitrain.runs.scripts.commands import parse_assignment
+from tuitrain.runs.scripts.folder import ScriptFolder
 from tuitrain.runs.waiting import in_queue
 from tuitrain.runs.waiting import stop as stop_waiting
 from tuitrain.text import plain
@@ -20,7 +22,7 @@ CHANGEABLE = {key: name for name, key in KEYS.items()}
 
 def run(options: argparse.Namespace) -> int:
     folder = find(options.runs_dir, options.name)
-    folder.check_writable()
+    folder.check_editable()
     state = folder.state()
     status = shown_status(state)
     if status not in ACTIVE:
@@ -30,6 +32,8 @@ def run(options: argparse.Namespace) -> int:
     if options.command == "stop" and in_slurm(folder):
         print_message(f"stop: {plain(folder.id)}: {stop_job(folder)}")
         return 0
+    if isinstance(folder, ScriptFolder):
+        return _control_script(folder, options)
     if options.command != "set":
         send(folder, options.command)
         print_message(f"{options.command}: sent to {plain(folder.id)}")
@@ -40,6 +44,25 @@ def run(options: argparse.Namespace) -> int:
         if answer is not None and answer.name == "refused":
             raise RunError(plain(answer.detail))
         print_message(f"{name} {value:g}: {'sent to' if answer is None else 'applied by'} {plain(folder.id)}")
+    return 0
+
+
+def _control_script(folder: ScriptFolder, options: argparse.Namespace) -> int:
+    """Stop the script of a run, or change its settings; raise RunError for any other command."""
+    name = plain(folder.id)
+    if options.command not in ("stop", "set"):
+        raise RunError(f"{options.command} is not possible: {name} is the run of a script.", "Stop it, or set a value.")
+    if options.command == "stop":
+        if reason := folder.refusal("stop"):
+            raise RunError(f"{name} cannot be stopped: {reason}.", "Interrupt the script itself.")
+        send(folder, "stop")
+        print_message(f"stop: sent to {name}")
+        return 0
+    for key, value in [parse_assignment(folder, text) for text in options.changes]:
+        answer = ask_script(folder, key, value)
+        if answer is not None and answer.name == "refused":
+            raise RunError(f"Refused: {plain(answer.detail)}.")
+        print_message(f"{plain(key)} {plain(value)}: {'sent to' if answer is None else 'applied by'} {name}")
     return 0
 
 

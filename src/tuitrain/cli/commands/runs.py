@@ -75,7 +75,7 @@ def run(options: argparse.Namespace) -> int:
     gc.disable()  # Everything is printed once and the process exits.
     table.refresh(ask_slurm=True)
     for entry in table.all:
-        if entry.folder.read_only and (problem := entry.problem or entry.state.reason):
+        if not entry.folder.editable and (problem := entry.problem or entry.state.reason):
             print_message(f"tuitrain: {plain(entry.folder.id, 100)}: {plain(problem)}")
     if options.json:
         print_json([_document(entry) for entry in table.matching])

@@ -11,6 +11,7 @@ from tuitrain.analysis.robustness import document
 from tuitrain.analysis.slurm import job_line
 from tuitrain.analysis.verdict import judged_evaluation, read_verdict
 from tuitrain.analysis.waiting import reason
+from tuitrain.cli.logged_output import logged_document, print_logged
 from tuitrain.cli.output import format_scores, print_json, print_line
 from tuitrain.cli.slurm_output import update_from_slurm
 from tuitrain.cli.table import write_table
@@ -26,6 +27,7 @@ from tuitrain.runs.external_info import ExternalRunInfo
 from tuitrain.runs.folder import RunFolder, shown_status
 from tuitrain.runs.records import Evaluation
 from tuitrain.runs.robustness import read_robustness
+from tuitrain.runs.scripts.folder import ScriptFolder
 from tuitrain.runs.slurm import waiting_runs, waits_for_slurm
 from tuitrain.text import plain
 
@@ -45,8 +47,11 @@ def run(options: argparse.Namespace) -> int:
     if options.metrics:
         return _print_metrics(folder, [folder.best_test(state), folder.evaluation("validation")])
     _print_state(entry)
-    if not folder.read_only:
+    if isinstance(folder, ScriptFolder):
+        print_logged(folder)
+    else:
         _print_verdict(folder)
+    if not folder.read_only or folder.best_test(state):
         _print_matrix(folder, judged_evaluation(folder, state))
     if options.layers:
         _print_layers(_layers(folder))
@@ -70,6 +75,7 @@ def _document(entry: Entry, *, layers: bool) -> dict[str, Any]:
         "status": entry.status,
         **({"layers": [layer._asdict() for layer in _layers(folder)]} if layers else {}),
         "info": entry.info,
+        **({"logged": logged_document(folder)} if isinstance(folder, ScriptFolder) else {}),
         "config": entry.settings if folder.read_only else flatten(entry.config),
         "changed": present(entry.changes),
         "evaluation": {name: evaluation_document(found) if found else None for name, found in evaluations.items()},
@@ -109,7 +115,8 @@ def _print_settings(entry: Entry) -> None:
     differing = ", ".join(f"{key}={format_value(value)}" for key, value in summary.settings(entry).items())
     if isinstance(info, ExternalRunInfo):
         tags = ", ".join(f"{tag} ({points:,})" for tag, points in info.curves.items())
-        print_line(f"read from {info.files}: {plain(tags, 2000) or 'no numbers'}")
+        logged = "" if entry.folder.editable else f": {plain(tags, 2000) or 'no numbers'}"
+        print_line(f"read from {info.files}{logged}")
     else:
         print_line(f"{plain(info.model)} · {info.parameters:,} parameters · {plain(info.hardware)}")
     print_line(f"settings: {plain(differing, 2000) or ('unknown' if external else 'all defaults')}")

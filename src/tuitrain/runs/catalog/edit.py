@@ -69,7 +69,7 @@ def set_notes(folder: RunFolder, notes: str) -> None:
 
 
 def _change(folder: RunFolder, **changes: object) -> None:
-    folder.check_writable()
+    folder.check_editable()
     info = folder.info()
     for name, value in changes.items():
         setattr(info, name, value)
@@ -82,7 +82,7 @@ def _change(folder: RunFolder, **changes: object) -> None:
 def trash(folder: RunFolder, runs_dir: Path) -> RunFolder:
     """Move the run to the folder .trash of `runs_dir` and return its new folder. Raises RunError if the run is active,
     owned by another process or not in `runs_dir`."""
-    folder.check_writable()
+    folder.check_editable()
     if folder.path.parent.absolute() != runs_dir.absolute() or folder.id in ("", ".", "..", TRASH):
         raise RunError(f"{plain(folder.path)} is not a run in {plain(runs_dir)}.")
     if folder.path.is_symlink():

@@ -17,6 +17,7 @@ from tuitrain.runs.external.find import external_folder, external_folders
 from tuitrain.runs.external_info import ExternalRunInfo, settings_of
 from tuitrain.runs.folder import RunFolder, find_id, folders, shown_status
 from tuitrain.runs.records import RunInfo, ShownStatus, State
+from tuitrain.runs.scripts.folder import ScriptFolder, is_script_folder
 from tuitrain.text import did_you_mean, plain
 
 
@@ -65,10 +66,15 @@ def entry(folder: RunFolder) -> Entry:
 
 
 def all_folders(runs_dir: Path, visited: list[Path] | None = None) -> list[RunFolder]:
-    """Return the folders of tuitrain's runs, then those of other tools, each newest first. Adds the folders in which a
-    new run would appear to `visited`. Raises RunError if `runs_dir` cannot be read."""
-    own = list(folders(runs_dir))
+    """Return the folders of the runs of tuitrain and of scripts, then those of other tools, each newest first. Adds the
+    folders in which a new run would appear to `visited`. Raises RunError if `runs_dir` cannot be read."""
+    own = [_of_kind(folder) for folder in folders(runs_dir)]
     return [*own, *external_folders(runs_dir, [] if visited is None else visited, {folder.id for folder in own})]
+
+
+def _of_kind(folder: RunFolder) -> RunFolder:
+    """Return the folder as one of a script's run if it is one."""
+    return ScriptFolder(folder.path) if is_script_folder(folder.path) else folder
 
 
 def find(runs_dir: Path, wanted: str) -> RunFolder:
@@ -98,7 +104,7 @@ def _at_path(wanted: str) -> RunFolder | None:
     if os.sep in wanted or os.path.isfile(wanted):  # noqa: PTH113
         path = Path(wanted)
         if any(os.path.isfile(path / name) for name in ("run.json", "state.json")):  # noqa: PTH113
-            return RunFolder(path)
+            return _of_kind(RunFolder(path))
         return external_folder(path)
     return None
 

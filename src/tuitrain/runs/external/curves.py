@@ -13,12 +13,12 @@ from tuitrain.runs.follower import Curve, ascending
 Chosen = dict[str, dict[str, tuple[str, Series]]]
 
 
-def choose(series: Mapping[str, Mapping[str, Series]]) -> Chosen:
-    """Choose the tag for each split and column."""
+def choose(series: Mapping[str, Mapping[str, Series]], declared: Mapping[str, str] | None = None) -> Chosen:
+    """Choose the tag for each split and column. `declared` are the columns of tags whose names do not tell them."""
     best: dict[tuple[str, str], tuple[int, str, Series]] = {}
     for part, tags in series.items():
         for tag, values in tags.items():
-            target: Place | None = place(tag, part)
+            target: Place | None = place(tag, part, (declared or {}).get(tag))
             if target is not None and len(values.step):
                 key, candidate = (target.split, target.column), (target.rank, tag, values)
                 best[key] = min(best.get(key, candidate), candidate, key=lambda ranked: ranked[:2])
@@ -41,8 +41,8 @@ def _fractions(series: Series) -> Series:
 class TagCurve(Curve):
     """A curve with a row for each step of any of its tags; `only` returns the rows that have a value of one tag."""
 
-    def __init__(self, *extra: str) -> None:
-        super().__init__(*extra)
+    def __init__(self, *extra: str, scored: bool = True) -> None:
+        super().__init__(*extra, scored=scored)
         self._partial: dict[str, Curve | None] = {}
         self._sourced: frozenset[str] = frozenset()
 

@@ -17,10 +17,34 @@ if TYPE_CHECKING:
     from tuitrain.runs.external.follower import ExternalFollower
 
 
-class ExternalFolder(RunFolder):
-    """A run that another tool wrote. Its content is read on first use and kept in memory until `forget`."""
+class SourceFolder(RunFolder):
+    """A run that another program trained, and that a `Source` reads."""
 
     read_only = True
+
+    @property
+    def title(self) -> str:
+        """What the run is read from."""
+        raise NotImplementedError
+
+    def source(self) -> Source:
+        """Return a reader of the run that has not read anything yet."""
+        raise NotImplementedError
+
+    def follow(self, *, brief: bool = False) -> "ExternalFollower":
+        """Return a follower of the run; for `brief` see `Follower`."""
+        from tuitrain.runs.external.follower import ExternalFollower
+
+        return ExternalFollower(self, brief=brief)
+
+    def config(self) -> Config:
+        return Config()
+
+
+class ExternalFolder(SourceFolder):
+    """A run that another tool wrote. Its content is read on first use and kept in memory until `forget`."""
+
+    editable = False
 
     def __init__(self, format: Format, run: Found, id: str = "") -> None:
         super().__init__(run.path)
@@ -34,11 +58,6 @@ class ExternalFolder(RunFolder):
         """Return the name that the tool gave the run, or the last part of the id, which fits into a table column."""
         self._name = self._name or self._format.name(self._found)
         return self._name or plain(self.id.rpartition("/")[2])
-
-    def follow(self, *, brief: bool = False) -> "ExternalFollower":
-        from tuitrain.runs.external.follower import ExternalFollower
-
-        return ExternalFollower(self, brief=brief)
 
     def advance(self, seconds: float) -> bool:
         """Read the files for about `seconds`; return whether all are read."""
@@ -67,16 +86,11 @@ class ExternalFolder(RunFolder):
     def state(self) -> State:
         return self._read().state
 
-    def config(self) -> Config:
-        return Config()
-
     @property
     def title(self) -> str:
-        """What the run is read from."""
         return self._format.title
 
     def source(self) -> Source:
-        """Return a reader of the run that has not read anything yet."""
         return self._format.open(self._found)
 
     def start_key(self) -> str:

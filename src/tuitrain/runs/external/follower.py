@@ -1,12 +1,14 @@
 """Follow the run of another tool: convert its tags to curves and derive its state."""
 
 import time
+from collections.abc import Mapping, Sequence
 from math import isfinite, nan
 from time import monotonic
 
 from tuitrain.runs.external.curves import Chosen, Epochs, TagCurve, choose
-from tuitrain.runs.external.folder import ExternalFolder
+from tuitrain.runs.external.folder import SourceFolder
 from tuitrain.runs.external.hparams import by_setting
+from tuitrain.runs.external.source import Series
 from tuitrain.runs.external.tags import steps_are_epochs
 from tuitrain.runs.external_info import ExternalRunInfo
 from tuitrain.runs.follower import Curve, Follower
@@ -22,14 +24,15 @@ class ExternalFollower(Follower):
     """Follows a run of another tool. The run counts as running while its newest value is younger than `SILENCE`
     seconds, unless the tool recorded its end."""
 
-    def __init__(self, folder: ExternalFolder, *, brief: bool = False) -> None:
+    def __init__(self, folder: SourceFolder, *, brief: bool = False) -> None:
         super().__init__(folder, brief=brief)
-        self.folder: ExternalFolder = folder
+        self.folder: SourceFolder = folder
         self.source = folder.source()
         self._train = TagCurve("lr", "grad_norm")
         self._evaluations = {split: TagCurve("best") for split in ("validation", "test")}
         self.train = self._train
         self.evaluations = dict(self._evaluations)
+        self._logged: dict[str, TagCurve] = {}
         self._seen: object = None
         self._assembled = 0.0
 
@@ -53,7 +56,7 @@ class ExternalFollower(Follower):
         return before != self.state.status
 
     def _assemble(self) -> None:
-        chosen = choose(self.source.series)
+        chosen = choose(self.source.series, self._declared())
         for split, curve in {"train": self._train, **self._evaluations}.items():
             tags = chosen.get(split, {})
             sources = {column: series for column, (_, series) in tags.items() if column in curve.columns}
@@ -63,6 +66,10 @@ class ExternalFollower(Follower):
         self.problem = " ".join(problems) if problems and not any(map(len, self._curves)) else ""
         self.info = self._info()
         self.state = self._state(epochs, " ".join(problems))
+
+    def _declared(self) -> Mapping[str, str]:
+        """Return the columns of tags whose names do not tell them."""
+        return {}
 
     @property
     def _curves(self) -> list[Curve]:
@@ -79,6 +86,24 @@ class ExternalFollower(Follower):
                 curve.columns["epoch"][:] = type(curve["epoch"])("d", values)
         return epochs
 
+    def _named(self) -> dict[str, Series]:
+        """Return all series; the name of one in a subfolder begins with the folder's split."""
+        return {
+            f"{part}: {tag}" if part else tag: values
+            for part, tags in self.source.series.items()
+            for tag, values in tags.items()
+        }
+
+    @property
+    def logged_names(self) -> Sequence[str]:
+        return list(self.info.curves) if isinstance(self.info, ExternalRunInfo) else ()
+
+    def logged(self, name: str) -> Curve:
+        curve = self._logged.setdefault(name, TagCurve("value", scored=False))
+        if (series := self._named().get(name)) is not None:
+            curve.fill({"value": series}, self.source.first)
+        return curve
+
     def _info(self) -> ExternalRunInfo:
         return ExternalRunInfo(
             id=self.folder.id,
@@ -87,11 +112,7 @@ class ExternalFollower(Follower):
             files=self.folder.title,
             host=plain(self.source.host, 60),
             hparams=by_setting(self.source.settings),
-            curves={
-                f"{part}: {tag}" if part else tag: len(values.step)
-                for part, tags in self.source.series.items()
-                for tag, values in tags.items()
-            },
+            curves={name: len(values.step) for name, values in self._named().items()},
         )
 
     def _status(self) -> Status:

@@ -59,9 +59,9 @@ class Place(NamedTuple):
     rank: int
 
 
-def place(tag: str, part: str) -> Place | None:
+def place(tag: str, part: str, declared: str | None = None) -> Place | None:
     """Return the split and column of a tag, or None if there is none. `part` is the split of the subfolder, or
-    empty."""
+    empty. A `declared` column goes before all others."""
     words = _words(tag)
     if (named := NAMED.get(" ".join(words))) is not None:
         return Place(*named, 10 * len(words))
@@ -72,6 +72,8 @@ def place(tag: str, part: str) -> Place | None:
         metric.remove(often)
     column = _METRICS.get(" ".join(metric))
     split = splits[0] if splits else part or "train"
+    if declared is not None:
+        return Place(split, declared, -1)
     if column is None or len(set(splits)) > 1:
         return None
     if column in ("lr", "grad_norm", "epoch"):

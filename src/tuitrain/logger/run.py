@@ -1,0 +1,176 @@
+"""A run of a user's script, in the words of wandb."""
+
+import operator
+import time
+from collections.abc import Callable, Mapping, Sequence
+from types import TracebackType
+from typing import Any
+
+from tuitrain.logger.facts import Facts, Summary
+from tuitrain.logger.messages import Notes
+from tuitrain.logger.processes import is_worker
+from tuitrain.logger.values import clean_name, flatten, take
+from tuitrain.logger.writing import LogWriter, Row
+from tuitrain.runs.records import SplitName, Status
+
+LARGEST_STEP = 2**53
+# Values of these types can be kept as they are: the quick way, for most calls.
+NUMBERS = frozenset((float, int))
+
+
+class Run:
+    """A run that a script logs. Nothing here raises: a problem becomes one message on stderr.
+
+    Without a `writer` the run is inert, as in the other processes of torchrun: it takes everything and writes nothing.
+    """
+
+    def __init__(self, config: Facts, notes: Notes, writer: LogWriter | None) -> None:
+        self.config = config
+        self.summary = writer.summary if writer else Summary({})
+        self._notes, self._writer, self._why = notes, writer, ""
+        self._step = self._logged_step = 0
+
+    @property
+    def id(self) -> str:
+        return self._writer.folder.id if self._writer else ""
+
+    @property
+    def name(self) -> str:
+        return self._writer.folder.name() if self._writer else ""
+
+    @property
+    def dir(self) -> str:
+        """The folder of the run; empty for an inert run."""
+        return str(self._writer.folder.path) if self._writer else ""
+
+    @property
+    def step(self) -> int:
+        """The step of the next values that `log` gets without a step."""
+        return self._step
+
+    def log(self, data: Mapping[Any, Any], step: int | None = None, commit: bool | None = None) -> None:
+        """Log numbers by name. Without a `step` each call is the next step, counted from 0, unless `commit` is False:
+        then the next call adds to the same step."""
+        if self._writer is None:
+            self._say_inert()
+            return
+        try:
+            values: dict[Any, Any] = {}
+            if NUMBERS.issuperset(map(type, data.values())):
+                values.update(data)
+            else:
+                for name, value in flatten(data, "/"):
+                    self._take(name, value, values)
+            if step is None:
+                at = self._step
+                self._step += commit is not False
+            else:
+                at = self._at(step)
+                self._step = max(self._step, at + (commit is True))
+            self._logged_step = at
+            if values:
+                self._writer.put(Row(at, time.time(), values))
+        except Exception as error:
+            self._notes.once("log", f"log() ignores values that it cannot read: {error!r}.")
+
+    def _take(self, name: str, value: Any, values: dict[Any, Any]) -> None:
+        """Add a value to `values`, or say once that values of its kind are ignored."""
+        try:
+            taken = take(value)
+        except Exception:
+            taken = None
+        if taken is not None:
+            values[name] = taken
+            return
+        kind = type(value).__name__
+        self._notes.once(f"kind {kind}", f"log() ignores {clean_name(name)!r}: only single numbers, not {kind}.")
+
+    def _at(self, step: Any) -> int:
+        at = int(step) if isinstance(step, float) else operator.index(step)
+        if not 0 <= at <= LARGEST_STEP:
+            self._notes.once("range", f"step {at} is not from 0 to 2**53; tuitrain takes the nearest.")
+            at = min(max(at, 0), LARGEST_STEP)
+        if at < self._step:
+            self._notes.once("back", f"step {at} comes after step {self._step}; tuitrain sorts the values by step.")
+        return at
+
+    def _say_inert(self) -> None:
+        if self._why and not is_worker():
+            self._notes.once("inert", self._why)
+
+    @property
+    def should_stop(self) -> bool:
+        """Whether the user has asked the run to stop. Costs less than a microsecond."""
+        return self._writer is not None and self._writer.steering.should_stop
+
+    def setting(self, name: str, default: Any = None) -> Any:
+        """Return a setting of `config`, or the value that the user has given it since. Nested names have dots."""
+        if self._writer is None:
+            return _lookup(self.config, name, default)
+        return self._writer.steering.setting(name, lambda: _lookup(self.config, name, default))
+
+    def log_predictions(
+        self, labels: Any, probabilities: Any, classes: Sequence[str], split: SplitName = "test"
+    ) -> None:
+        """Store the true classes (N,) and the probabilities (N, K) of a split, for confusion matrix, metrics and
+        McNemar's test, and log its accuracy and loss."""
+        if self._writer is None:
+            return
+        from tuitrain.logger.predictions import store
+
+        try:
+            at = self._writer.epoch, self._logged_step
+            found = store(self._writer.folder, labels, probabilities, classes, split, at)
+            scores = {f"{split}/accuracy": found.accuracy, f"{split}/loss": found.loss or 0.0}
+            self._writer.put(Row(self._logged_step, time.time(), scores))
+        except Exception as error:
+            self._notes.once("predictions", f"log_predictions() stores nothing: {error}")
+
+    def finish(self, exit_code: int | None = None, quiet: bool | None = None) -> None:  # noqa: ARG002
+        """End the run. An `exit_code` other than 0 means that it failed."""
+        self.end("failed" if exit_code else "finished", f"exit code {exit_code}" if exit_code else "")
+
+    def end(self, status: Status, reason: str) -> None:
+        writer, self._writer, self._why = self._writer, None, "the run has finished; log() ignores further values."
+        if writer is not None:
+            writer.close(status, reason)
+
+    def detach(self, why: str) -> None:
+        """Become inert in a copy of the process; `why` is the message for its first value."""
+        self._writer, self._why = None, why
+
+    def __enter__(self) -> "Run":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.end(*ending(error))
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        """Ignore the rest of wandb's methods: `watch`, `save`, `log_artifact` and so on."""
+        if name.startswith("_"):
+            raise AttributeError(name)
+
+        def ignored(*_: Any, **__: Any) -> None:
+            self._notes.once(name, f"{name}() has no effect.")
+
+        return ignored
+
+
+def ending(error: BaseException | None) -> tuple[Status, str]:
+    """Return the status and reason of a run that ends with an exception, or None."""
+    if error is None or (isinstance(error, SystemExit) and not error.code):
+        return "finished", ""
+    if isinstance(error, KeyboardInterrupt):
+        return "stopped", "interrupted by the user"
+    return "failed", f"{type(error).__name__}: {error}"[:400]
+
+
+def _lookup(settings: Mapping[str, Any], name: str, default: Any) -> Any:
+    """Return a setting, or one of nested settings by a name with dots."""
+    if name in settings:
+        return settings[name]
+    outer, dot, inner = name.partition(".")
+    nested = settings.get(outer) if dot else None
+    return _lookup(nested, inner, default) if isinstance(nested, Mapping) else default
