@@ -13,6 +13,7 @@ from tuitrain.hosts.trust import reason, remember, remember_run
 from tuitrain.machine.watch import GpuWatch
 from tuitrain.runs.folder import shown_status
 from tuitrain.runs.records import ACTIVE
+from tuitrain.runs.scripts.folder import ScriptFolder
 from tuitrain.runs.sweeps.catalog import list_sweeps
 from tuitrain.screens.home.screen import HomeScreen
 from tuitrain.widgets.messages import (
@@ -38,16 +39,17 @@ class Navigation(Notices):
 
     def on_open_run(self, message: OpenRun) -> None:
         from tuitrain.screens.results.screen import ResultsScreen
+        from tuitrain.screens.script import ScriptScreen
         from tuitrain.screens.training import TrainingScreen
 
         try:
             # Another tool's run cannot be controlled, so it has no live screen.
-            own = not message.folder.read_only
-            active = own and shown_status(message.folder.state()) in ACTIVE
+            active = message.folder.editable and shown_status(message.folder.state()) in ACTIVE
         except RunError:
             active = False
         live = active and not message.results
-        screen = TrainingScreen(message.folder) if live else ResultsScreen(message.folder)
+        live_screen = ScriptScreen if isinstance(message.folder, ScriptFolder) else TrainingScreen
+        screen = live_screen(message.folder) if live else ResultsScreen(message.folder)
         if message.replace:
             self.switch_screen(screen)
         else:

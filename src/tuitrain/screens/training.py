@@ -16,10 +16,10 @@ from tuitrain.config.schedule import Extension
 from tuitrain.config.values import parse_value
 from tuitrain.errors import RunError
 from tuitrain.hosts.slurm.watch import SlurmWatch
+from tuitrain.runs.catalog.follow import follow
 from tuitrain.runs.changes import lr_curve
 from tuitrain.runs.control import ANSWER_SECONDS, KEYS, CommandName, accepted, send
 from tuitrain.runs.folder import RunFolder
-from tuitrain.runs.follower import Follower
 from tuitrain.runs.process import this_process
 from tuitrain.runs.queue import QueueFolder
 from tuitrain.runs.records import ACTIVE
@@ -80,7 +80,7 @@ class TrainingScreen(ExportScreen):
 
     def __init__(self, folder: RunFolder) -> None:
         super().__init__()
-        self.run = Follower(folder)
+        self.run = follow(folder)
         self._logged = 0
         # Shown in the log until the run prints something.
         self._placeholder = ""
@@ -174,9 +174,13 @@ class TrainingScreen(ExportScreen):
         self.query_one("#numbers", FixedText).show(live.numbers(self.run, width))
         self.query_one("#health", FixedText).show(live.health_line(self.run, width))
         count = 1 if self.has_class("low") else LOG_LINES
-        activity = self._waits_for() or self.run.state.phase or "waiting for the first step"
-        last = list(self.run.log)[-count:] if self.run.log and not self._waiting else [activity]
+        last = list(self.run.log)[-count:] if self.run.log and not self._waiting else [self.activity]
         self.query_one("#tail", FixedText).show(Content("\n".join(plain(line) for line in last)))
+
+    @property
+    def activity(self) -> str:
+        """What the last line says of a run that has printed nothing."""
+        return self._waits_for() or self.run.state.phase or "waiting for the first step"
 
     @property
     def _waiting(self) -> bool:

@@ -38,6 +38,7 @@ EXPORTS: dict[Format | Literal["folder"], str] = {
     FOLDER: "the last weights with a model card, for the Hugging Face hub and timm",
 }
 # Actions that runs of other tools do not support.
+EDITS = ("rename", "tags", "notes", "delete")
 OWN_RUNS_ONLY = ("resume", "fit", "clone", "rerun", "rename", "tags", "notes", "delete", "predict")
 # Actions that apply to one run at a time.
 SINGLE_RUN_ONLY = ("rename", "notes", "rerun", "resume", "fit", "predict")
@@ -84,7 +85,10 @@ class RunActions(HomeView):
         if action in SINGLE_RUN_ONLY and isinstance(run, GroupRow):
             return False
         if action in OWN_RUNS_ONLY and run is not None and run.folder.read_only:
-            return action in ("tags", "delete") and not all(target.folder.read_only for target in self.targets)
+            if action not in EDITS:
+                return False
+            if not run.folder.editable:
+                return action in ("tags", "delete") and any(target.folder.editable for target in self.targets)
         if action == "export":
             return run is not None
         if action in ("clone", "rerun", "rename", "tags", "notes", "predict"):
@@ -181,7 +185,7 @@ class RunActions(HomeView):
         self.post_message(AskValue(title, run.info.notes, edit.check_notes, annotate, kept=True))
 
     def action_tags(self) -> None:
-        targets = [run for run in self.targets if run.status != "damaged" and not run.folder.read_only]
+        targets = [run for run in self.targets if run.status != "damaged" and run.folder.editable]
         if not targets:
             return
 

@@ -209,7 +209,8 @@ class ResultsScreen(RunActions):
         if action == "copy_path":
             return self.image_file is not None
         if action == "explain":
-            return self.page in ("confusion", "worst") and self.evaluation is not None
+            explained = self.page in ("confusion", "worst") and self.evaluation is not None
+            return explained and not self.run.folder.read_only
         if action == "images":
             return self.evaluation is not None and self.page == "confusion"
         if action == "page":

@@ -12,6 +12,8 @@ from tuitrain.analysis.curves import (
     CurveMetric,
     RunSeries,
     cache_key,
+    logged_metric,
+    logged_names,
     train_marks,
     x_formatter,
     x_values,
@@ -23,6 +25,7 @@ from tuitrain.widgets.charts.chart import Chart
 from tuitrain.widgets.charts.group import ChartGroup, chart_bindings
 from tuitrain.widgets.charts.line import Line
 from tuitrain.widgets.charts.render import View
+from tuitrain.widgets.messages import AskChoice
 from tuitrain.widgets.terminal.colors import RGB, theme_color
 
 GRID = 4
@@ -36,10 +39,11 @@ MAX_BANDS = 64
 
 
 class ComparisonCharts(ChartGroup):
-    """One or several charts with a common view and cursor; `metric` is the index of the first one in METRICS."""
+    """One or several charts with a common view and cursor; `metric` is the index of the first one in `metrics`."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("m", "metric(1)", "metric", tooltip="Next metric: accuracy, loss, learning rate, …"),
+        Binding("n", "more", "list", tooltip="Choose the metric from a list", id="compare.more"),
         *chart_bindings(log="log"),
         Binding("O", "robust", tooltip="Include or exclude outliers in the y limits", show=False),
         Binding("v", "extremes", tooltip="Show extremes or means of points that share a column", show=False),
@@ -55,6 +59,7 @@ class ComparisonCharts(ChartGroup):
         self.changed = changed
         for chart in self.charts[1:]:
             chart.reducer = self.first.reducer
+        self.metrics: Sequence[CurveMetric] = METRICS
         self.metric = 0
         self._grid_shown = False
         self._series: Sequence[RunSeries] = ()
@@ -69,6 +74,7 @@ class ComparisonCharts(ChartGroup):
     def show(self, series: Sequence[RunSeries], top: str = "") -> None:
         """Draw the series, the one with the id `top` above the others."""
         self._series, self._top = series, top
+        self._find_metrics()
         marks = train_marks(run for one in series for run in one.runs)
         if marks != self._marks:
             # New labels discard the pictures of the charts.
@@ -76,9 +82,16 @@ class ComparisonCharts(ChartGroup):
             self._update_labels()
         self.redraw()
 
+    def _find_metrics(self) -> None:
+        """Offer the metrics that other programs logged, too, and keep the present one."""
+        present = self.metrics[self.metric]
+        names = logged_names(run for one in self._series for run in one.runs)
+        self.metrics = [*METRICS, *map(logged_metric, names)]
+        self.metric = self.metrics.index(present) if present in self.metrics else 0
+
     @property
     def shown_metrics(self) -> list[CurveMetric]:
-        return [METRICS[(self.metric + offset) % len(METRICS)] for offset in range(self._count)]
+        return [self.metrics[(self.metric + offset) % len(self.metrics)] for offset in range(self._count)]
 
     @property
     def cursor_text(self) -> str:
@@ -88,7 +101,7 @@ class ComparisonCharts(ChartGroup):
 
     def values(self) -> dict[str, str]:
         """Return the formatted value of the first metric at the cursor, by series id."""
-        chart, text = self.first, METRICS[self.metric].text
+        chart, text = self.first, self.metrics[self.metric].text
         named = [text(value) for line, value in zip(chart.lines, chart.values(), strict=True) if line.name]
         return {series.id: value for series, value in zip(self._series, named, strict=False)}
 
@@ -168,7 +181,14 @@ class ComparisonCharts(ChartGroup):
         return self._bands[key]
 
     def action_metric(self, steps: int) -> None:
-        self.metric = (self.metric + steps) % len(METRICS)
+        self._show_metric((self.metric + steps) % len(self.metrics))
+
+    def action_more(self) -> None:
+        titles = [(str(index), metric.title, "") for index, metric in enumerate(self.metrics)]
+        self.post_message(AskChoice("metric", titles, lambda keys: self._show_metric(int(keys[0])), [str(self.metric)]))
+
+    def _show_metric(self, index: int) -> None:
+        self.metric = index
         self._update_labels()
         self.redraw()
         self.changed()

@@ -7,9 +7,11 @@ from math import isfinite
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
+from textual.content import Content
 
 from tuitrain.analysis import units
-from tuitrain.analysis.curves import start_time, train_marks, x_formatter, x_values
+from tuitrain.analysis.curves import LOGGED, logged_names, start_time, train_marks, x_formatter, x_values
+from tuitrain.analysis.table.markers import COLORS
 from tuitrain.runs.folder import shown_status
 from tuitrain.runs.follower import Curve, Follower, LayerColumns
 from tuitrain.runs.records import ACTIVE
@@ -19,6 +21,7 @@ from tuitrain.widgets.charts.chart import Chart
 from tuitrain.widgets.charts.group import ChartGroup, chart_bindings
 from tuitrain.widgets.charts.line import BRAILLE, Line, Mark
 from tuitrain.widgets.charts.render import View
+from tuitrain.widgets.messages import AskChoice
 from tuitrain.widgets.terminal.colors import RGB, theme_color
 
 # The width from which both charts are shown side by side.
@@ -49,7 +52,7 @@ class ChartPair(ChartGroup):
         for index, (chart, other) in enumerate(zip(self.charts, reversed(self.charts), strict=True)):
             chart.display = single is None or single == index
             # A single chart names the other one.
-            chart.border_title = chart.title if single is None else f"{chart.title} · z {other.title}"
+            chart.border_title = Content(chart.title if single is None else f"{chart.title} · z {other.title}")
 
     def show(self, run: Follower) -> None:
         self._run = run
@@ -112,7 +115,12 @@ class ChartPair(ChartGroup):
 
 
 class LossAccuracyCharts(ChartPair):
-    """Loss and accuracy of the training, validation and test splits."""
+    """Loss and accuracy of the training, validation and test splits, or the logged metrics that the user chooses."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("n", "more", "metrics", tooltip="Choose the metrics that the charts show", id="chart.more"),
+    ]
+    MARKERS = (BRAILLE, "•", "×", "+", "o", "^")
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(
@@ -121,22 +129,64 @@ class LossAccuracyCharts(ChartPair):
             id=id,
         )
 
+        self._chosen: tuple[str, ...] = ()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "more":
+            return self._run is not None and bool(self._run.logged_names)
+        return super().check_action(action, parameters)
+
+    def action_more(self) -> None:
+        if self._run is not None:
+            names = logged_names([self._run])
+            options = [(name, plain(name, 60), self._last(self._run, name)) for name in names]
+            self.post_message(AskChoice("metrics", options, self._choose, self._chosen, many=True))
+
+    def _last(self, run: Follower, name: str) -> str:
+        values = run.logged(name)["value"]
+        return units.number(values[-1]) if values else ""
+
+    def _choose(self, names: tuple[str, ...]) -> None:
+        self._chosen = names
+        for chart in self.charts:
+            chart.reset()
+        if not names:
+            self._title(0, "loss", units.loss, percent=False)
+            self._title(1, "accuracy", units.percent, percent=True)
+        self.redraw()
+
+    def _chosen_lines(self, run: Follower) -> tuple[list[Line], list[Line]]:
+        """Return the lines of the chosen metrics: those whose names end alike in the same chart."""
+        ends = list(dict.fromkeys(name.rpartition("/")[2] for name in self._chosen))
+        lines: tuple[list[Line], list[Line]] = ([], [])
+        for name in self._chosen:
+            chart = lines[ends.index(name.rpartition("/")[2]) > 0]
+            color, marker = self._color(len(chart) % COLORS + 1), self.MARKERS[len(chart) % len(self.MARKERS)]
+            chart.append(self.run_line(run, LOGGED + name, "value", plain(name, 40), color, marker))
+        self._title(0, plain(ends[0], 40), units.number, percent=False)
+        if len(ends) == 1:
+            self._title(1, "accuracy", units.percent, percent=True)
+            return lines[0], self._split_lines(run, "accuracy")
+        self._title(1, plain(", ".join(ends[1:]), 40), units.number, percent=False)
+        return lines
+
     def lines(self, run: Follower) -> tuple[list[Line], list[Line]]:
+        if self._chosen:
+            return self._chosen_lines(run)
+        return self._split_lines(run, "loss"), self._split_lines(run, "accuracy")
+
+    def _split_lines(self, run: Follower, column: str) -> list[Line]:
         splits = [
             ("train", "train", len(run.train), BRAILLE),
             ("val", "validation", len(run.evaluations["validation"]), "•"),
             ("test", "test", len(run.evaluations["test"]), "×"),
         ]
         suffixes = {("train", column): mark for column, mark in train_marks([run]).items()}
-        loss, accuracy = (
-            [
-                self.run_line(run, split, column, name + suffixes.get((split, column), ""), self._color(number), marker)
-                for number, (name, split, rows, marker) in enumerate(splits, 1)
-                if rows
-            ]
-            for column in ("loss", "accuracy")
-        )
-        return loss, accuracy
+        return [
+            self.run_line(run, split, column, name + suffixes.get((split, column), ""), self._color(number), marker)
+            for number, (name, split, rows, marker) in enumerate(splits, 1)
+            if rows
+        ]
 
 
 class ResourceCharts(ChartPair):

@@ -38,7 +38,8 @@ def head(run: Follower, width: int, activity: str = "") -> Content:
         if run.status != "running" or state.phase in ("", "training")
         else plain(state.phase.partition(" ")[0], 16)
     )
-    epoch = f" · epoch {min(state.epoch + 1, state.epochs)}/{state.epochs}" if state.active and state.step else ""
+    epochs = state.active and state.step and state.epochs
+    epoch = f" · epoch {min(state.epoch + 1, state.epochs)}/{state.epochs}" if epochs else ""
     left = speed.seconds_left(run) if run.status == "running" else None
     end = ""
     if left is not None:
@@ -54,6 +55,10 @@ def head(run: Follower, width: int, activity: str = "") -> Content:
 
 def _title(run: Follower, room: int) -> Content:
     """Return the name and as many settings as fit; optimizer and learning rate are kept longest."""
+    if run.folder.read_only:
+        words = plain(summary.settings_in_words(run), 200)
+        line = Content.assemble((plain(run.info.name, 60), "bold"), (f" · {words}" if words else "", MUTED))
+        return line.truncate(room, ellipsis=True, pad=True)
     model = f"{summary.model(run)} {run.config.model.activation}"
     parts = [without_folder(run.config.data.dataset), model, f"{run.config.optimizer.name} {learning_rate(run):g}"]
     name = Content.styled(plain(run.info.name, 60), "bold")
@@ -69,6 +74,8 @@ def progress(run: Follower, width: int) -> Content:
     state = run.state
     if phase := _preparation(state):
         return _phase_progress(phase, width)
+    if run.folder.read_only:
+        return Content.styled(f"{state.step:,} steps · {units.duration(state.seconds)}", MUTED)
     if not state.active:
         return Content.styled(_cost(run), MUTED)
     run_fraction = state.step / state.steps if state.steps else 0.0
@@ -121,9 +128,10 @@ def numbers(run: Follower, width: int) -> Content:
     """Return scores, learning rate and gradient norm, as many as fit, the scores first."""
     state = run.state
     lr, norm = (run.train[name][-1] if len(run.train) else None for name in ("lr", "grad_norm"))
+    known = not run.folder.read_only or (norm is not None and isfinite(norm))
     steps = [
         Content.assemble(("lr ", MUTED), units.number(lr)),
-        Content.assemble(("|grad| ", MUTED), units.number(norm)),
+        Content.assemble(("|grad| ", MUTED), units.number(norm)) if known else Content(""),
     ]
     best = _best(state)
     layouts = (
@@ -179,6 +187,6 @@ def _score(name: str, score: Score | None, suffix: str = "", *, losses: bool = T
     return Content.assemble(
         (f"{name} ", MUTED),
         f"{units.loss(score.loss)} · " if losses else "",
-        (units.percent(score.accuracy), "bold"),
+        (units.percent(score.measured), "bold"),
         (suffix, MUTED),
     )

@@ -61,7 +61,8 @@ def _reason(run: Follower) -> Content:
     reason = plain(run.problem or run.state.reason)
     color = "$error" if run.status in ("failed", "damaged") else "$warning" if run.status == "interrupted" else MUTED
     if run.status == "interrupted":
-        reason = f"The training process is gone, after step {run.state.step:,}. The checkpoints are kept."
+        kept = "" if run.folder.read_only else " The checkpoints are kept."
+        reason = f"The training process is gone, after step {run.state.step:,}.{kept}"
     refusal = plain(run.state.not_continued)
     lines = [
         Content.styled(reason, color) if reason else Content(""),

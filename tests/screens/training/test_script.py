@@ -1,0 +1,66 @@
+"""The live screen of a run that a user's script logs."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import tuitrain
+from logger.conftest import wait_for
+from screen_text import footer, lines
+from screens.training.training_app import opened, screen, tick
+from tuitrain.logger import start
+from tuitrain.logger.run import Run
+from tuitrain.runs.scripts.folder import ScriptFolder
+from tuitrain.screens.script import ScriptScreen
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Iterator[Run]:
+    run = tuitrain.init(name="mine", config={"lr": 0.1}, runs_dir=tmp_path / "runs")
+    run.log({"train/loss": 0.5, "gpu/[red]heat": 70.0, "gpu/fan": 3.0})
+    yield run
+    start.finish()
+
+
+def asks(run: Run, names: set[str]) -> ScriptFolder:
+    """Wait until the run's folder says that the script asks for `names`, and has the logged values."""
+    folder = ScriptFolder(Path(run.dir))
+    wait_for(lambda: set(folder.script().asks) == names and folder.metrics_file.stat().st_size)
+    return folder
+
+
+async def test_a_script_that_does_not_ask_can_only_be_watched(run: Run) -> None:
+    app = opened(asks(run, set()))
+    async with app.run_test(size=(120, 30)) as pilot:
+        await pilot.pause()
+        assert isinstance(app.screen, ScriptScreen)
+        assert any("watch only: this script does not ask for commands" in line for line in lines(app))
+        await pilot.press("s", "r", "p", "C")
+        assert not (Path(run.dir) / "control.jsonl").exists()
+
+
+async def test_a_script_that_asks_is_steered(run: Run) -> None:
+    assert not run.should_stop
+    assert run.setting("lr") == 0.1
+    app = opened(asks(run, {"stop", "lr"}))
+    async with app.run_test(size=(120, 30)) as pilot:
+        await pilot.pause()
+        assert "stop" in footer(app)
+        await pilot.press("r", *["backspace"] * 3, *"0.5", "enter")
+        await pilot.press("s")
+        wait_for(lambda: run.should_stop)
+        assert run.setting("lr") == 0.5
+        run.finish()
+        await tick(app, pilot)
+        assert screen(app).run.status == "stopped"
+
+
+async def test_every_logged_metric_can_be_charted(run: Run) -> None:
+    app = opened(asks(run, set()))
+    async with app.run_test(size=(120, 30)) as pilot:
+        await pilot.pause()
+        await pilot.press("n", *"heat", "space", "enter")
+        await pilot.pause()
+        assert "[red]heat" in lines(app)[1]
+        assert "gpu/[red]heat" in "\n".join(lines(app))
