@@ -17,7 +17,7 @@ from claims import Claim, machine, table, write
 SCRIPTS = (
     "startup", "line", "keys", "growth", "long_run", "compare_large", "matrix_1000", "event_files", "training_cpu",
     "training_settings", "layer_statistics", "memory_estimate", "photos", "mnist_99", "fine_tuning", "suspects",
-    "training_cuda", "stacked",
+    "training_cuda", "stacked", "logger",
 )  # fmt: skip
 RUN = "import json, {0} as s; from dataclasses import asdict; print(json.dumps([asdict(c) for c in s.claims({1})]))"
 
