@@ -152,4 +152,5 @@ def _by_others(run: Entry) -> bool:
 
 def _progress(run: Entry) -> tuple[int, int, str, float]:
     # The heartbeat of a run of another tool is the time of its newest value.
-    return run.state.step, run.state.epoch, run.state.phase, run.state.heartbeat if _by_others(run) else 0.0
+    newest = 0.0 if run.folder.editable else run.state.heartbeat
+    return run.state.step, run.state.epoch, run.state.phase, newest

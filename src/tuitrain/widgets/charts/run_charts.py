@@ -26,6 +26,8 @@ from tuitrain.widgets.terminal.colors import RGB, theme_color
 
 # The width from which both charts are shown side by side.
 PAIR = 72
+# The markers of the lines of a chart, in order.
+MARKERS = (BRAILLE, "•", "×", "+", "o", "^")
 # The labels of the events marked in the charts.
 EVENT_LABELS = {"lr": "lr", "drop": "lr", "paused": "paused", "continued": "resumed", "epochs": "epochs"}
 
@@ -120,7 +122,6 @@ class LossAccuracyCharts(ChartPair):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("n", "more", "metrics", tooltip="Choose the metrics that the charts show", id="chart.more"),
     ]
-    MARKERS = (BRAILLE, "•", "×", "+", "o", "^")
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(
@@ -161,7 +162,7 @@ class LossAccuracyCharts(ChartPair):
         lines: tuple[list[Line], list[Line]] = ([], [])
         for name in self._chosen:
             chart = lines[ends.index(name.rpartition("/")[2]) > 0]
-            color, marker = self._color(len(chart) % COLORS + 1), self.MARKERS[len(chart) % len(self.MARKERS)]
+            color, marker = self._color(len(chart) % COLORS + 1), MARKERS[len(chart) % len(MARKERS)]
             chart.append(self.run_line(run, LOGGED + name, "value", plain(name, 40), color, marker))
         self._title(0, plain(ends[0], 40), units.number, percent=False)
         if len(ends) == 1:
@@ -212,7 +213,6 @@ class LayerCharts(ChartPair):
     """Charts of up to MAX_LAYERS layers, including the first and last."""
 
     MAX_LAYERS = 6
-    MARKERS = (BRAILLE, "•", "×", "+", "o", "^")
 
     def layer_lines(self, run: Follower, curve: Curve, columns: LayerColumns, name: str) -> list[Line]:
         """Return a line for each chosen layer, evenly spaced, from `columns` of the rows of `curve`."""
@@ -226,7 +226,7 @@ class LayerCharts(ChartPair):
                 x,
                 columns[layer],
                 self._color(number + 1),
-                self.MARKERS[number],
+                MARKERS[number],
                 cache_key=((*rows, self.axis, run.state.steps_per_epoch), (*rows, layer)),
             )
             for number, layer in enumerate(chosen)
