@@ -97,6 +97,7 @@ def test_showing_runs_does_not_load_torch(home: Path, arguments: list[str]) -> N
 
 def test_a_script_that_logs_loads_only_what_it_needs(home: Path) -> None:
     assert loaded_modules(home, "import tuitrain").isdisjoint(HEAVY | TERMINAL | {"msgspec"})
+    assert "msgspec" in loaded_modules(home, "from tuitrain import config\nimport tuitrain.config.schema")
     logs = "import tuitrain\nwith tuitrain.init(runs_dir='logged') as run:\n    run.log({'a': 1.0, 'b': 2})"
     assert loaded_modules(home, logs).isdisjoint(HEAVY | TERMINAL)
 

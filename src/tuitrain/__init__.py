@@ -32,8 +32,12 @@ class _Package(ModuleType):
     def config(self) -> "ModuleType | Facts":
         """The settings of the script's run; without a run, the package `tuitrain.config`."""
         start = sys.modules.get("tuitrain.logger.start")
-        run = start.run if start is not None else None
-        return sys.modules["tuitrain.config"] if run is None else run.config
+        if start is not None and start.run is not None:
+            settings: Facts = start.run.config
+            return settings
+        if "tuitrain.config" in sys.modules:
+            return sys.modules["tuitrain.config"]
+        raise AttributeError("config")
 
     @config.setter
     def config(self, package: ModuleType) -> None:
