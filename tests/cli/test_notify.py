@@ -34,12 +34,22 @@ def test_addresses_are_added_tested_and_removed(
         notify("--test")
 
 
+def test_no_address_on_stdin(monkeypatch: pytest.MonkeyPatch) -> None:
+    def end_of_file(_: str) -> str:
+        raise EOFError
+
+    monkeypatch.setattr("getpass.getpass", end_of_file)
+    with pytest.raises(ConfigError, match="There is no address"):
+        notify("add")
+
+
 @pytest.mark.parametrize(
     ("words", "error", "message"),
     [
         (("add", "nonsense://secret-word"), ConfigError, "does not understand the address nonsense"),
         (("remove", "3"), ConfigError, "There is no address 3"),
-        (("remove",), ConfigError, "There is no address without a number"),
+        (("remove", "9" * 5000), ConfigError, "There is no address 9"),
+        (("remove",), ConfigError, "remove needs the number of an address"),
         (("--test",), RunError, "There are no addresses to test"),
     ],
 )

@@ -4,14 +4,16 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from msgspec import structs
 
 from hosts.alerts.conftest import Service
 from tuitrain.errors import ConfigError
-from tuitrain.hosts.alerts.addresses import addresses_file, load_addresses, save_addresses
+from tuitrain.hosts.alerts.addresses import MOST, addresses_file, load_addresses, save_addresses
 from tuitrain.hosts.alerts.ended import alert_end
+from tuitrain.hosts.alerts.send import send
 from tuitrain.hosts.notify import notify
 from tuitrain.runs.folder import RunFolder
 
@@ -62,6 +64,30 @@ def test_a_service_that_is_down_fails_nothing(
     assert "alert: JSON (address 1) did not accept the alert." in printed
     assert "alert: Address 2 is none that apprise understands." in printed
     assert "secret-word" not in printed
+
+
+def test_a_service_that_answers_without_an_end(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tuitrain.hosts.alerts.send.TIMEOUT", 1.0)
+    assert send("title", "text", "info", [service.slow_url]) == ["Address 1 did not answer."]
+
+
+def test_a_file_with_too_many_addresses_keeps_them(service: Service) -> None:
+    urls = [service.url] * (MOST + 5)
+    save_addresses(urls)
+    assert load_addresses() == urls
+    assert send("title", "text", "info", urls) == [f"Only the first {MOST} of {MOST + 5} addresses receive alerts."]
+    assert len(service.received) == MOST
+
+
+def test_the_file_may_be_a_link(tmp_path: Path) -> None:
+    save_addresses([])
+    (tmp_path / "settings").mkdir()
+    target = addresses_file().rename(tmp_path / "settings" / "alerts.toml")
+    addresses_file().symlink_to(target)
+    save_addresses(["ntfy://topic"])
+    assert addresses_file().is_symlink()
+    assert load_addresses() == ["ntfy://topic"]
+    assert list(target.parent.iterdir()) == [target]
 
 
 def test_only_the_user_can_read_the_addresses(service: Service, write_run: Callable[..., RunFolder]) -> None:

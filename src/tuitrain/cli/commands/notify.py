@@ -14,7 +14,7 @@ from tuitrain.text import plain
 
 def run(options: argparse.Namespace) -> int:
     if options.action == "add":
-        _add(options.value or getpass.getpass("Address, such as ntfy://topic: "))
+        _add(options.value or _ask())
     elif options.action == "remove":
         _remove(options.value or "")
     urls = load_addresses()
@@ -31,6 +31,13 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
+def _ask() -> str:
+    try:
+        return getpass.getpass("Address, such as ntfy://topic: ")
+    except EOFError:
+        raise ConfigError("There is no address.", "Give one: tuitrain notify add ntfy://TOPIC") from None
+
+
 def _add(url: str) -> None:
     url = url.strip()
     if not service_name(url):
@@ -40,17 +47,21 @@ def _add(url: str) -> None:
         )
     urls = [*load_addresses(), url]
     if len(urls) > MOST:
-        raise ConfigError(f"There are {MOST} addresses already.", "Remove one: tuitrain notify remove N")
+        raise ConfigError(f"There are {len(urls) - 1} addresses already.", "Remove one: tuitrain notify remove N")
     save_addresses(urls)
     print_message(f"Added {service_name(url)} to {plain(addresses_file(), 1000)}. Try it: tuitrain notify --test")
 
 
 def _remove(number: str) -> None:
     urls = load_addresses()
-    if not number.isdecimal() or not 1 <= int(number) <= len(urls):
-        raise ConfigError(f"There is no address {plain(number, 20) or 'without a number'}.", "See: tuitrain notify")
-    del urls[int(number) - 1]
+    numbers = [str(n) for n in range(1, len(urls) + 1)]
+    if not number:
+        raise ConfigError("tuitrain notify remove needs the number of an address.", "See: tuitrain notify")
+    if number not in numbers:
+        raise ConfigError(f"There is no address {plain(number, 20)}.", "See: tuitrain notify")
+    removed = urls.pop(numbers.index(number))
     save_addresses(urls)
+    print_message(f"Removed {hidden(removed)} from {plain(addresses_file(), 1000)}")
 
 
 def _test(urls: list[str]) -> None:

@@ -1,6 +1,5 @@
 """The addresses that alerts go to: a file in the user's configuration folder that only the user can read."""
 
-import os
 import tempfile
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from tuitrain.config.toml import read_text
 from tuitrain.errors import ConfigError
 from tuitrain.text import plain
 
-# More addresses than this would be a mistake; each may take seconds to answer.
+# More addresses than this would be a mistake.
 MOST = 20
 
 
@@ -41,7 +40,7 @@ def load_addresses() -> list[str]:
         reason = f"Others can read {plain(path, 1000)}, which contains passwords."
         raise ConfigError(reason, f"Run: chmod 600 {plain(path, 1000)}")
     try:
-        return msgspec.toml.decode(read_text(path), type=Addresses).urls[:MOST]
+        return msgspec.toml.decode(read_text(path), type=Addresses).urls
     except (ValueError, RecursionError, msgspec.DecodeError):
         # The message of a parser may quote an address.
         reason = f"{plain(path, 1000)} is not a TOML file with a list of addresses."
@@ -55,11 +54,13 @@ def save_addresses(urls: list[str]) -> None:
     path = addresses_file()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # The mode of such a file is 600 from the beginning.
-        with tempfile.NamedTemporaryFile(
-            "w", dir=path.parent, prefix=".notify.", encoding="utf-8", delete=False
-        ) as draft:
-            draft.write(tomlkit.dumps(msgspec.to_builtins(Addresses(urls))))
-        os.replace(draft.name, os.path.realpath(path))  # noqa: PTH105
+        # A link may lead to a folder with all settings of the user.
+        file = path.resolve()
+        # Only the user can read a temporary folder, which Python removes with all it contains.
+        with tempfile.TemporaryDirectory(dir=file.parent, prefix=".notify.") as folder:
+            draft = Path(folder) / file.name
+            draft.touch(mode=0o600)
+            draft.write_text(tomlkit.dumps(msgspec.to_builtins(Addresses(urls))), encoding="utf-8")
+            draft.replace(file)
     except OSError as error:
         raise ConfigError(f"{plain(path, 1000)} cannot be written: {error.strerror}.") from None

@@ -1,37 +1,46 @@
 """Send alerts to the user's addresses by apprise."""
 
-import logging
-from collections.abc import Iterable
-from typing import Literal
+import subprocess
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
 
+import msgspec
+
+from tuitrain.hosts.alerts.addresses import MOST
+from tuitrain.hosts.alerts.deliver import Delivery, Kind, Outcome
 from tuitrain.text import plain
 
-Kind = Literal["success", "failure", "warning", "info"]
+# Seconds that a run that has ended, or a watcher, waits for the services.
+TIMEOUT = 30.0
 _LONGEST = 1000
 
 
-def send(title: str, text: str, kind: Kind, urls: Iterable[str]) -> list[str]:
-    """Send an alert to each address; return a sentence for each that failed, without the address, which is secret."""
-    # Importing apprise takes half a second.
-    import apprise
+def send(title: str, text: str, kind: Kind, urls: Sequence[str]) -> list[str]:
+    """Send an alert to all addresses at once, in at most `TIMEOUT` seconds. Return a sentence for each that failed,
+    without the address, which is secret."""
+    title, text = plain(title, _LONGEST), plain(text, _LONGEST)
+    delivery = Delivery(title, text or title, kind, urls[:MOST])
+    printed = _run(msgspec.json.encode(delivery))
+    problems = {}
+    for line in printed.splitlines():
+        with suppress(msgspec.DecodeError):  # The end of the process may have cut the last line.
+            outcome = msgspec.json.decode(line, type=Outcome)
+            problems[outcome.index] = outcome.problem
+    found = [problems.get(n, f"Address {n + 1} did not answer.") for n in range(len(delivery.urls))]
+    unused = f"Only the first {MOST} of {len(urls)} addresses receive alerts." if len(urls) > MOST else ""
+    return [problem for problem in (*found, unused) if problem]
 
-    # Its messages would quote addresses.
-    logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)
-    problems = []
-    for number, url in enumerate(urls, 1):
-        service = apprise.Apprise.instantiate(url)
-        if service is None:
-            problems.append(f"Address {number} is none that apprise understands.")
-            continue
-        one = apprise.Apprise()
-        one.add(service)
-        sent = one.notify(
-            title=plain(title, _LONGEST), body=plain(text, _LONGEST) or plain(title, _LONGEST), body_format="text",
-            notify_type=kind,
-        )  # fmt: skip
-        if not sent:
-            problems.append(f"{service_name(url)} (address {number}) did not accept the alert.")
-    return problems
+
+def _run(delivery: bytes) -> bytes:
+    """Run the process that sends, for a limited time; return what it has printed."""
+    command = [sys.executable, "-P", "-m", "tuitrain.hosts.alerts.deliver"]
+    try:
+        return subprocess.run(
+            command, input=delivery, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=TIMEOUT, check=False
+        ).stdout
+    except subprocess.TimeoutExpired as error:
+        return error.stdout or b""
 
 
 def service_name(url: str) -> str:

@@ -10,8 +10,8 @@ from msgspec import Struct
 
 from tuitrain.analysis import units
 from tuitrain.analysis.health import LOW_DISK
+from tuitrain.hosts.alerts.deliver import Kind
 from tuitrain.hosts.alerts.ended import describe
-from tuitrain.hosts.alerts.send import Kind
 from tuitrain.machine.gpus import Gpus
 from tuitrain.machine.load import disk
 from tuitrain.runs.catalog.follow import follow
