@@ -3,6 +3,7 @@
 import argparse
 import gc
 import shutil
+import signal
 import sys
 import time
 from typing import Any
@@ -90,18 +91,30 @@ def _watch(table: RunsTable) -> int:
     """Draw the table every `INTERVAL` seconds on the alternate screen until ctrl+c; then print it once more."""
     if not sys.stdout.isatty():
         raise ConfigError("--watch needs a terminal.", "Print the table once: tuitrain runs")
-    sys.stdout.write("\x1b[?1049h\x1b[?25l")
+    # Otherwise the signal would leave the terminal on the alternate screen.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(130))
+    lines: list[str] = []
     try:
+        # The alternate screen, without a cursor, and without line breaks in rows that are wider than the terminal.
+        sys.stdout.write("\x1b[?1049h\x1b[?25l\x1b[?7l")
         while True:
             table.refresh(ask_slurm=False)
-            lines = table.lines()[: shutil.get_terminal_size().lines - 1]
-            sys.stdout.write("\x1b[H" + "".join(f"{line}\x1b[K\n" for line in lines) + "\x1b[J")
+            lines = table.lines()
+            sys.stdout.write("\x1b[H" + "".join(f"\x1b[K{line}\n" for line in _visible(lines)) + "\x1b[J")
             sys.stdout.flush()
             time.sleep(INTERVAL)
     except KeyboardInterrupt:
         return 0
     finally:
-        sys.stdout.write("\x1b[?25h\x1b[?1049l" + "".join(f"{line}\n" for line in table.lines()))
+        sys.stdout.write("\x1b[?7h\x1b[?25h\x1b[?1049l" + "".join(f"{line}\n" for line in lines))
+
+
+def _visible(lines: list[str]) -> list[str]:
+    """Return the lines that the terminal has space for; the last one says how many are missing."""
+    space = max(2, shutil.get_terminal_size().lines - 1)
+    if len(lines) <= space:
+        return lines
+    return [*lines[: space - 1], f"and {len(lines) - space + 1} more"]
 
 
 def _cells(entry: Entry, shown: list[Column]) -> list[str]:
