@@ -30,7 +30,10 @@ def home(tmp_path: Path) -> Path:
 @pytest.fixture
 def environment(home: Path) -> dict[str, str]:
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("XDG_", "ZDOTDIR"))}
-    return kept | {"HOME": str(home), "PATH": f"{home}/bin:{os.environ['PATH']}", "TERM": "xterm"}
+    # A shell would expand this name in double quotes.
+    odd = home / 'it "is" $(mine)'
+    odd.mkdir()
+    return kept | {"HOME": str(odd), "PATH": f"{home}/bin:{os.environ['PATH']}", "TERM": "xterm"}
 
 
 def completed(shell: str, lines: Iterable[str], home: Path, environment: dict[str, str]) -> list[str]:
@@ -61,8 +64,11 @@ def test_a_shell_completes_after_one_command(
     if shutil.which(shell) is None:
         pytest.skip(f"{shell} is not installed.")
     write_run("digits-best")
+    startup = Path(environment["HOME"], f".{shell}rc")
+    startup.write_bytes(b"# \xff is not UTF-8")
     for _ in range(2):
         subprocess.run(["tuitrain", "completion", shell], cwd=home, env=environment, check=True)
+    assert startup.read_bytes().count(b"source ") == (shell != "fish")
     lines = {
         "tuitrain pau": "tuitrain pause ",
         "tuitrain show digits-b": "tuitrain show digits-best ",

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import shlex
 from pathlib import Path
 
 from tuitrain.cli.output import print_line, print_message
@@ -10,7 +11,7 @@ from tuitrain.files import replace
 from tuitrain.text import plain
 
 SHELLS = ("bash", "zsh", "fish")
-# zsh completes nothing before compinit has run.
+# Without compinit, zsh ignores completions.
 _COMPINIT = "(( $+functions[compdef] )) || { autoload -Uz compinit && compinit; }\n"
 
 
@@ -30,6 +31,8 @@ def run(options: argparse.Namespace) -> int:
     except OSError as error:
         path = plain(error.filename or "", 1000)
         raise RunError(f"{path} cannot be written: {error.strerror}.", "Use --print, and save its output.") from None
+    except RuntimeError:  # Path.home() found none.
+        raise RunError("You have no home folder.", "Set HOME, or use --print and save its output.") from None
     print_message(f"Open a new {shell} to use it.")
     return 0
 
@@ -44,7 +47,8 @@ def users_shell() -> str:
 
 
 def _install(shell: str, script: str) -> list[str]:
-    """Write the script to a file that the shell reads when it starts; return what was written. Raise OSError."""
+    """Write the script to a file that the shell reads when it starts; return a line about each changed file. Raise
+    OSError, or RuntimeError without a home folder."""
     path = script_path(shell)
     path.parent.mkdir(parents=True, exist_ok=True)
     replace(path, script.encode())
@@ -53,10 +57,10 @@ def _install(shell: str, script: str) -> list[str]:
         return messages
     folder = os.environ.get("ZDOTDIR") if shell == "zsh" else None
     startup = Path(folder or Path.home()) / f".{shell}rc"
-    line = f'source "{path}"'
+    line = f"source {shlex.quote(str(path.absolute()))}"
     before = startup.read_text(encoding="utf-8", errors="surrogateescape") if startup.exists() else ""
     if line not in before.splitlines():
-        with startup.open("a", encoding="utf-8") as file:
+        with startup.open("a", encoding="utf-8", errors="surrogateescape") as file:
             file.write(f"{'' if not before or before.endswith(chr(10)) else chr(10)}{line}\n")
         messages.append(f"Added to {plain(startup, 1000)}: {plain(line, 1000)}")
     return messages
