@@ -1,5 +1,6 @@
 """Packages that do not work, and folders that cannot be written."""
 
+import os
 from importlib import metadata
 from pathlib import Path
 
@@ -41,3 +42,16 @@ def test_a_folder_that_cannot_be_written_is_a_problem(tmp_path: Path) -> None:
     good = next(iter(check_folders(tmp_path / "runs")))
     assert good.text.startswith(f"{tmp_path}/runs, will be created")
     assert list(tmp_path.iterdir()) == [tmp_path / "file"]
+
+
+def test_a_folder_in_a_closed_folder_is_a_problem(tmp_path: Path) -> None:
+    (tmp_path / "closed").mkdir(mode=0)
+    user = os.geteuid()
+    try:
+        if not user:  # Nothing is closed to root.
+            os.seteuid(65534)
+        found = next(iter(check_folders(tmp_path / "closed" / "project" / "runs")))
+    finally:
+        os.seteuid(user)
+    assert found.level == "problem"
+    assert "cannot be written: Permission denied" in found.text

@@ -1,6 +1,7 @@
 """`tuitrain doctor`: show what works on this machine, and what to do where something does not."""
 
 import argparse
+import os
 from collections.abc import Iterator
 
 import msgspec
@@ -47,9 +48,10 @@ def _findings(options: argparse.Namespace) -> Iterator[Finding]:
 def _check_completion() -> Iterator[Finding]:
     try:
         shell = users_shell()
-    except ConfigError:
+        installed = os.path.exists(script_path(shell))  # noqa: PTH110 (False if the folder is closed)
+    except (ConfigError, RuntimeError):
         return
-    if script_path(shell).exists():
+    if installed:
         yield Finding("completion", f"installed for {shell}")
     else:
         yield Finding("completion", f"not installed for {shell}", "note", "Install it: tuitrain completion")

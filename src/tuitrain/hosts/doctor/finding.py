@@ -6,8 +6,8 @@ from msgspec import Struct
 
 
 class Finding(Struct, frozen=True):
-    """What works here, or does not: `problem` prevents something that tuitrain does, `note` makes it less comfortable.
-    `advice` is a sentence that says what to do, or an empty string."""
+    """A line about one part of the machine. Its level is `problem` if something cannot work, and `note` if you may want
+    to change something. `advice` is a sentence that says what to do, or an empty string."""
 
     name: str
     text: str

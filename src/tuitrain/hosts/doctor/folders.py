@@ -23,7 +23,8 @@ def check_folders(runs_dir: Path) -> Iterator[Finding]:
 
 def _check(name: str, folder: Path, advice: str) -> Finding:
     folder = folder.absolute()
-    existing = next((path for path in (folder, *folder.parents) if path.exists()), folder)
+    # Path.exists() raises PermissionError for a path in a closed folder.
+    existing = next((path for path in (folder, *folder.parents) if os.path.exists(path)), folder)  # noqa: PTH110
     shown = plain(folder, 200)
     try:
         with tempfile.TemporaryFile(dir=existing) as file:

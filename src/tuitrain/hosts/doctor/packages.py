@@ -19,14 +19,17 @@ _ASK = """
 import json, torch, torchvision
 cuda = torch.cuda.is_available()
 names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())] if cuda else []
-print(json.dumps({"built_for": torch.version.cuda or "", "gpus": names, "mps": torch.backends.mps.is_available()}))
+versions = [module.__version__.partition("+")[0] for module in (torch, torchvision)]
+mps = torch.backends.mps.is_available()
+print(json.dumps({"versions": versions, "built_for": torch.version.cuda or "", "gpus": names, "mps": mps}))
 """
 
 
 class Torch(Struct, frozen=True):
-    """What torch says of this machine: the CUDA version that it was `built_for`, empty for a build for the CPU, and the
-    names of the GPUs that it can use. `problem` is the reason why it cannot be loaded."""
+    """The answer of torch: the `versions` of torch and torchvision, the CUDA version that torch was `built_for`, empty
+    for a build for the CPU, and the names of the GPUs that it can use. `problem` says why it cannot be loaded."""
 
+    versions: tuple[str, str] = ("", "")
     built_for: str = ""
     gpus: tuple[str, ...] = ()
     mps: bool = False
@@ -51,7 +54,7 @@ def check_packages(torch: Torch) -> Iterator[Finding]:
     yield Finding("tuitrain", f"{__version__}, Python {platform.python_version()}")
     wrong = list(_unsuitable())
     if wrong:
-        advice = "Install tuitrain anew into an empty environment, for example with uv tool install."
+        advice = "Install tuitrain into a new environment, for example with uv tool install."
         yield Finding("packages", "; ".join(wrong), "problem", advice)
     else:
         yield Finding("packages", "all versions are as tuitrain requires them")
@@ -60,7 +63,8 @@ def check_packages(torch: Torch) -> Iterator[Finding]:
         yield Finding("torch", f"cannot be loaded: {torch.problem}", "problem", advice)
     else:
         build = f"for CUDA {plain(torch.built_for, 20)}" if torch.built_for else "for the CPU"
-        yield Finding("torch", f"{version('torch')}, built {build}; torchvision {version('torchvision')}")
+        versions = [plain(one, 40) for one in torch.versions]
+        yield Finding("torch", f"{versions[0]}, built {build}; torchvision {versions[1]}")
 
 
 def _unsuitable() -> Iterator[str]:

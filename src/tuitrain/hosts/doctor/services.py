@@ -1,4 +1,4 @@
-"""Check what tuitrain works together with: Slurm and the shell."""
+"""Check Slurm."""
 
 import os
 from collections.abc import Iterator
