@@ -47,7 +47,7 @@ def print_queue(runs_dir: Path, *, json: bool) -> None:
 
 
 def _waits(run: Entry) -> bool:
-    """Return whether the run waits for the queue or Slurm. Without a record of that, a queued run is starting."""
+    """Return whether the run waits for the queue or Slurm. A queued run without a record of that is starting."""
     return run.status == "queued" and run.state.waiting is not None
 
 

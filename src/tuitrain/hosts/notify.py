@@ -15,8 +15,8 @@ TIMEOUT = 60.0
 
 
 def notify(folder: RunFolder, state: State, command: str | None) -> None:
-    """Send alerts to the user's addresses. Run the user's `command`, if any, with the result of an ended run as JSON on
-    stdin and its output in the log."""
+    """Send alerts about a run that has ended to the user's addresses, and run the user's `command`, if any, with the
+    result as JSON on stdin and its output in the run's log."""
     if state.active:
         return
     for problem in alert_end(folder, state):

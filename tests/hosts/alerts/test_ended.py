@@ -79,6 +79,15 @@ def test_a_file_with_too_many_addresses_keeps_them(service: Service) -> None:
     assert len(service.received) == MOST
 
 
+def test_a_user_without_a_home_folder(write_run: Callable[..., RunFolder], monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(*_: str, **__: bool) -> Path:
+        raise RuntimeError
+
+    monkeypatch.setattr("platformdirs.user_config_path", unknown)
+    folder = write_run("one")
+    assert alert_end(folder, folder.state()) == ["You have no home folder. Set HOME."]
+
+
 def test_the_file_may_be_a_link(tmp_path: Path) -> None:
     save_addresses([])
     (tmp_path / "settings").mkdir()

@@ -7,7 +7,7 @@ from types import FrameType
 
 from tuitrain.cli.output import print_message
 from tuitrain.hosts.alerts.addresses import load_addresses
-from tuitrain.hosts.alerts.service import stop_watching, watch, watch_in_background
+from tuitrain.hosts.alerts.service import stop_watching, watch, watch_command, watch_in_background
 from tuitrain.text import plain
 
 
@@ -21,7 +21,7 @@ def run(options: argparse.Namespace) -> int:
         print_message("There are no addresses: alerts are only printed. Add one: tuitrain notify add ntfy://TOPIC")
     if options.detach:
         watch_in_background(folder)
-        print_message(f"Watching {plain(folder)} in the background. Stop it: tuitrain watch {plain(folder)} --stop")
+        print_message(f"Watching {plain(folder)} in the background. Stop it: {watch_command(folder, '--stop')}")
         return 0
     stopped = _handle_signals()
     print_message(f"Watching {plain(folder)}; ctrl+c ends it.")

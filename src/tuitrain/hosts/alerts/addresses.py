@@ -21,9 +21,13 @@ class Addresses(Struct, forbid_unknown_fields=True):
 
 
 def addresses_file() -> Path:
+    """Return the path of the file. Raise ConfigError if the user has no home folder."""
     import platformdirs
 
-    return platformdirs.user_config_path("tuitrain", appauthor=False) / "notify.toml"
+    try:
+        return platformdirs.user_config_path("tuitrain", appauthor=False) / "notify.toml"
+    except RuntimeError:
+        raise ConfigError("You have no home folder.", "Set HOME.") from None
 
 
 def load_addresses() -> list[str]:

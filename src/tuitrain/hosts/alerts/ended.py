@@ -1,4 +1,4 @@
-"""Say that a run has ended, or failed."""
+"""Alert the user when a run has finished or failed."""
 
 import platform
 
@@ -12,8 +12,8 @@ from tuitrain.text import plain
 
 
 def alert_end(folder: RunFolder, state: State) -> list[str]:
-    """Alert the user if the run has finished or failed, and return what went wrong with that. A run that the user has
-    stopped needs no alert, nor one of a sweep that has finished."""
+    """Alert the user if the run has finished or failed, and return the problems with that. Runs that the user stopped
+    and finished runs of a sweep need no alert."""
     if state.status not in ("finished", "failed"):
         return []
     try:
@@ -27,7 +27,7 @@ def alert_end(folder: RunFolder, state: State) -> list[str]:
 
 
 def describe(folder: RunFolder, state: State) -> str:
-    """Return what an alert says of a run: its reason or its scores, its time and its place."""
+    """Return the text of an alert: the reason and scores of the run, its time, and where it is."""
     parts = [plain(state.reason, 300)] if state.reason else []
     for name, score in (("test", state.test), ("validation", state.validation), ("train", state.train)):
         if score is not None:

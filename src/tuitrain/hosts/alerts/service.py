@@ -2,6 +2,7 @@
 
 import os
 import platform
+import shlex
 import signal
 import time
 from collections.abc import Callable
@@ -26,12 +27,14 @@ def watch(folder: Path, report: Callable[[str], None], stopping: Callable[[], bo
     OwnedError if a process of this user already does so."""
     owner_file, watcher, gpus = _owner_file(folder), Watcher(folder), GpuWatch()
     alerts = watcher.look(time.monotonic())
-    # Who started this in the background waits for the owner file: from then on, nothing is missed.
+    # `watch_in_background` waits for the owner file. From then on, the watcher misses nothing.
     _claim(folder, owner_file)
     unreadable = ""
     try:
         while not stopping():
             for alert in alerts:
+                if stopping():  # Each alert may take as long as a service needs to answer.
+                    break
                 report(f"{alert.title} ({' · '.join(alert.text.splitlines())})")
                 for problem in _send(alert):
                     report(problem)
@@ -79,8 +82,13 @@ def stop_watching(folder: Path) -> None:
     """End the watcher of the folder. Raise RunError if there is none."""
     owner = read_owner(_owner_file(folder))
     if owner is None or not is_alive(owner, lambda: None):
-        raise RunError(f"Nothing watches {plain(folder)}.", "Start it: tuitrain watch --detach")
+        raise RunError(f"Nothing watches {plain(folder)}.", f"Start it: {watch_command(folder, '--detach')}")
     os.kill(owner.process.pid, signal.SIGTERM)
+
+
+def watch_command(folder: Path, option: str) -> str:
+    """Return the command line that starts or stops the watcher of the folder, to show it to the user."""
+    return f"tuitrain watch {shlex.quote(plain(folder))} {option}"
 
 
 def _claim(folder: Path, owner_file: Path) -> None:
@@ -91,7 +99,7 @@ def _claim(folder: Path, owner_file: Path) -> None:
         claim_file(owner_file)
     except OwnedError:
         reason = f"{plain(folder)} is already watched."
-        raise OwnedError(reason, f"Stop that first: tuitrain watch {plain(folder)} --stop") from None
+        raise OwnedError(reason, f"Stop that first: {watch_command(folder, '--stop')}") from None
     except OSError as error:
         raise RunError(f"{plain(owner_file.parent)} cannot be written: {error.strerror}.") from None
 

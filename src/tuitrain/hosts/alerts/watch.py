@@ -21,10 +21,10 @@ from tuitrain.runs.follower import Follower
 from tuitrain.runs.records import ACTIVE
 from tuitrain.text import plain
 
-# A run has stalled if it makes no step for this many times the usual, but not before this many seconds; or for an hour
-# if what is usual is not known yet.
+# A run has stalled if it makes no step for this many times its usual interval, and for at least this many seconds; or
+# for an hour while its usual interval is unknown.
 TIMES, LEAST, UNKNOWN = 20.0, 300.0, 3600.0
-# Intervals between two steps that are known, and those needed to know what is usual.
+# Intervals between steps to keep, and the number needed for a median.
 KNOWN, NEEDED = 20, 3
 # A GPU is idle if a run holds it and uses less than this share of it for this many seconds.
 IDLE_USE, IDLE_SECONDS = 0.05, 900.0
@@ -39,7 +39,7 @@ class Alert(Struct, frozen=True):
 
 
 class Watched:
-    """What is known of a run since the first look at it."""
+    """A run as the watcher has seen it since its first look."""
 
     def __init__(self, run: Entry, now: float) -> None:
         self.status = run.status
@@ -49,7 +49,7 @@ class Watched:
         self._follower: Follower | None = None
 
     def stalled(self, run: Entry, now: float) -> str:
-        """Return for how long the run has made no step, once, if that is long; otherwise an empty string."""
+        """Return how long the run has made no step, once per stall; an empty string if it has not stalled."""
         step = _progress(run)
         if step != self._step or run.status != "running":
             if run.status == "running" and not self._stalled:
@@ -64,7 +64,7 @@ class Watched:
         return f"no step for {units.duration(now - self._since)}"
 
     def not_finite(self, run: Entry) -> str:
-        """Return that the training loss is not a number, once. tuitrain's own runs fail by themselves."""
+        """Return a message if the training loss is not a number, once. tuitrain's own runs fail by themselves."""
         if self._not_finite or run.status != "running" or not _by_others(run):
             return ""
         self._follower = self._follower or follow(run.folder, brief=True)
@@ -77,7 +77,7 @@ class Watched:
 
 
 class Watcher:
-    """Finds alerts in the runs of a folder. What had ended before the first look is no news."""
+    """A watcher that finds alerts in the runs of a folder. It ignores runs that ended before its first look."""
 
     def __init__(self, folder: Path) -> None:
         self._folder, self._index = folder, RunIndex(folder)
@@ -87,7 +87,7 @@ class Watcher:
         self._disk_is_low = False
 
     def look(self, now: float, gpus: Gpus | None = None) -> list[Alert]:
-        """Return what is new at the time `now`, in seconds. Raise RunError if the folder cannot be read."""
+        """Return the new alerts at the time `now`, in seconds. Raise RunError if the folder cannot be read."""
         runs = self._index.refresh(_READ)
         return [*self._changes(runs, now), *self._low_disk(), *self._idle_gpus(gpus, now)]
 
@@ -136,8 +136,8 @@ class Watcher:
 
 
 def _ended(run: Entry) -> Alert | None:
-    """Return the alert for a run that was active before. The process of an own run reports its end itself, unless it
-    was killed, and a run that the user has stopped is no news."""
+    """Return the alert for a run that was active before; None if it needs none. The process of a tuitrain run reports
+    the end itself unless it was killed, and users know which runs they stopped."""
     reports_itself = not _by_others(run) and run.status in ("finished", "failed")
     if run.status in (*ACTIVE, "stopped") or reports_itself:
         return None
