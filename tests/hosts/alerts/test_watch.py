@@ -90,6 +90,19 @@ def test_a_run_of_another_tool_whose_loss_is_no_number_is_reported_once(tmp_path
     assert titles(watcher, 15) == []
 
 
+def test_a_folder_that_is_away_for_a_while_is_not_forgotten(
+    runs_dir: Path, write_run: Callable[..., RunFolder]
+) -> None:
+    run, watcher = write_run("killed", status="running"), Watcher(runs_dir)
+    assert titles(watcher, 0) == []
+    away = runs_dir.rename(runs_dir.with_name("away"))
+    with pytest.raises(RunError, match="There is no folder"):
+        watcher.look(1)
+    away.rename(runs_dir)
+    change(run, process={"host": os.uname().nodename, "boot": "other", "pid": 1, "born": 1.0})
+    assert titles(watcher, 2) == ["killed interrupted"]
+
+
 def test_an_idle_gpu_that_a_run_holds_is_reported_once(runs_dir: Path, write_run: Callable[..., RunFolder]) -> None:
     write_run("one", status="running")
     watcher = Watcher(runs_dir)

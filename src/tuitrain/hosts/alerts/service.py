@@ -12,7 +12,7 @@ from pathlib import Path
 from tuitrain.errors import RunError, TuitrainError
 from tuitrain.hosts.alerts.addresses import load_addresses
 from tuitrain.hosts.alerts.send import send
-from tuitrain.hosts.alerts.watch import Alert, Watcher
+from tuitrain.hosts.alerts.watch import Alert, Watcher, check_exists
 from tuitrain.hosts.subprocesses import start_background_process
 from tuitrain.machine.watch import GpuWatch
 from tuitrain.runs.owner import OwnedError, claim_file, is_alive, read_owner, release_file
@@ -92,8 +92,7 @@ def watch_command(folder: Path, option: str) -> str:
 
 
 def _claim(folder: Path, owner_file: Path) -> None:
-    if not folder.is_dir():
-        raise RunError(f"There is no folder {plain(folder)}.", "Give the folder of the runs: tuitrain watch FOLDER")
+    check_exists(folder)
     try:
         owner_file.parent.mkdir(parents=True, exist_ok=True)
         claim_file(owner_file)

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from tuitrain.analysis import units
 from tuitrain.analysis.health import LOW_DISK
+from tuitrain.errors import RunError
 from tuitrain.hosts.alerts.deliver import Kind
 from tuitrain.hosts.alerts.ended import describe
 from tuitrain.machine.gpus import Gpus
@@ -87,7 +88,9 @@ class Watcher:
         self._disk_is_low = False
 
     def look(self, now: float, gpus: Gpus | None = None) -> list[Alert]:
-        """Return the new alerts at the time `now`, in seconds. Raise RunError if the folder cannot be read."""
+        """Return the new alerts at the time `now`, in seconds. Raise RunError if the folder is missing or unreadable."""
+        # A network file system that is away for a while is no folder without runs.
+        check_exists(self._folder)
         runs = self._index.refresh(_READ)
         return [*self._changes(runs, now), *self._low_disk(), *self._idle_gpus(gpus, now)]
 
@@ -133,6 +136,12 @@ class Watcher:
                 self._reported_idle.add(gpu.index)
                 title = f"GPU {gpu.index} has been idle for {units.duration(now - since)}"
                 yield Alert(title, f"although {plain(names, 200)} holds it", "warning")
+
+
+def check_exists(folder: Path) -> None:
+    """Raise RunError if the folder of runs does not exist."""
+    if not folder.is_dir():
+        raise RunError(f"There is no folder {plain(folder)}.", "Give the folder of the runs: tuitrain watch FOLDER")
 
 
 def _ended(run: Entry) -> Alert | None:
