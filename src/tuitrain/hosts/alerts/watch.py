@@ -88,7 +88,7 @@ class Watcher:
         self._disk_is_low = False
 
     def look(self, now: float, gpus: Gpus | None = None) -> list[Alert]:
-        """Return the new alerts at the time `now`, in seconds. Raise RunError if the folder is missing or unreadable."""
+        """Return the new alerts at the time `now`, in seconds. Raise RunError if the folder cannot be read."""
         # A network file system that is away for a while is no folder without runs.
         check_exists(self._folder)
         runs = self._index.refresh(_READ)
