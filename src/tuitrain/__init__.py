@@ -7,21 +7,25 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tuitrain.logger.facts import Facts, Summary
+    from tuitrain.logger.ignored import Ignored
     from tuitrain.logger.run import Run
-    from tuitrain.logger.start import Ignored, finish, init, log
+    from tuitrain.logger.start import finish, init, log
 
     run: Run | None
     config: Facts
     summary: Summary
-    Artifact = Audio = Histogram = Html = Image = Settings = Table = Video = Ignored
-    alert = define_metric = login = save = watch = Ignored
+    Artifact = Audio = Graph = Histogram = Html = Image = Molecule = Object3D = Settings = Table = Video = Ignored
+    alert = define_metric = log_artifact = login = mark_preempting = Ignored
+    plot = save = unwatch = use_artifact = watch = Ignored()
 
 __version__ = "0.1.0"
 __all__ = ["Run", "finish", "init", "log", "run", "summary"]
+_FUNCTIONS = ("finish", "init", "log")
 # Names of wandb that a script may use and that have no effect.
 _IGNORED = (
-    "Artifact", "Audio", "Histogram", "Html", "Image", "Settings", "Table", "Video",
-    "alert", "define_metric", "login", "save", "watch",
+    "Artifact", "Audio", "Graph", "Histogram", "Html", "Image", "Molecule", "Object3D", "Settings",
+    "Table", "Video", "alert", "define_metric", "log_artifact", "login", "mark_preempting", "plot", "save", "unwatch",
+    "use_artifact", "watch",
 )  # fmt: skip
 
 
@@ -48,12 +52,16 @@ class _Package(ModuleType):
             from tuitrain.logger.run import Run
 
             return Run
-        if name == "summary":
-            return self.run.summary if self.run is not None else {}
-        if name in ("finish", "init", "log", "run", *_IGNORED):
+        if name in ("run", "summary", *_FUNCTIONS, *_IGNORED):
             from tuitrain.logger import start
 
-            return start.ignored(name) if name in _IGNORED else getattr(start, name)
+            if name in _FUNCTIONS:
+                # The next calls find the function at once, even while Python shuts down and cannot import.
+                self.__dict__[name] = getattr(start, name)
+                return self.__dict__[name]
+            if name == "summary":
+                return start.summary()
+            return start.run if name == "run" else start.without_effect(name)
         raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
 
 

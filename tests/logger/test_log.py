@@ -1,8 +1,12 @@
 """What a script logs is what the run contains."""
 
 import argparse
+import copy
+import json
 import math
+import pickle
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,7 +91,7 @@ def test_other_values_are_reported_once_by_kind(tmp_path: Path, read: Read, caps
     messages = capsys.readouterr().err
     for kind in ("str", "Odd", "Image", "Tensor"):
         assert messages.count(f"not {kind}.") == 1
-    assert "watch() has no effect" in messages
+    assert "watch has no effect" in messages
 
 
 def test_hostile_names_are_kept_as_text(tmp_path: Path, read: Read) -> None:
@@ -100,6 +104,57 @@ def test_hostile_names_are_kept_as_text(tmp_path: Path, read: Read) -> None:
     assert max(map(len, run.logged_names)) == 200
     assert [name for name in run.logged_names if any("\ud800" <= letter <= "\udfff" for letter in name)] == []
     assert list(tmp_path.iterdir()) == [tmp_path / "runs"]
+
+
+def test_what_else_wandb_has_does_not_end_the_script(
+    tmp_path: Path, read: Read, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tuitrain.init(project="mine", tags="base", runs_dir=tmp_path / "runs")
+    table = tuitrain.Table(columns=["a"])
+    table.add_data(1)
+    tuitrain.log({"table": table, "plot": tuitrain.plot.confusion_matrix(preds=[1])})
+    run.log_artifact(tuitrain.Artifact("model", type="model")).wait()
+    assert str(run.url) == ""
+    run.config.setdefaults({"lr": 0.1})
+    assert run.config.as_dict() == {"lr": 0.1}
+    run.name, run.tags, run.notes = "better", (*run.tags, "new"), "a note"
+    run.name = "\x1b"
+    for inert in (copy.deepcopy(run), pickle.loads(pickle.dumps(run))):
+        inert.log({"a": 1.0})
+    run.finish()
+    assert (run.name, run.tags, run.notes) == ("better", ("base", "new"), "a note")
+    assert read().logged_names == []
+    messages = capsys.readouterr().err
+    assert "plot has no effect" in messages
+    assert "must be printable" in messages
+
+
+def test_runs_of_a_project_get_numbers(tmp_path: Path) -> None:
+    names = [tuitrain.init(project="sweep", runs_dir=tmp_path / "runs").name for _ in range(3)]
+    assert names == ["sweep", "sweep-2", "sweep-3"]
+
+
+@pytest.mark.parametrize("config", ["config.yaml", ["lr"], 3])
+def test_settings_of_another_kind_are_reported(
+    tmp_path: Path, read: Read, capsys: pytest.CaptureFixture[str], config: object
+) -> None:
+    with tuitrain.init(config=config, runs_dir=tmp_path / "runs"):
+        pass
+    assert f"not {type(config).__name__}." in capsys.readouterr().err
+    assert read().status == "finished"
+
+
+def test_a_clock_that_jumps_back_does_not_reorder_the_run(
+    tmp_path: Path, read: Read, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.time
+    with tuitrain.init(runs_dir=tmp_path / "runs") as run:
+        run.log({"a": 1.0})
+        monkeypatch.setattr(time, "time", lambda: now() - 86_400)
+        run.log({"a": 2.0})
+    times = [json.loads(line)["time"] for line in read().folder.metrics_file.read_text().splitlines()]
+    assert times == sorted(times)
+    assert read().folder.state().seconds >= 0
 
 
 @dataclass
@@ -153,6 +208,7 @@ def test_the_summary_contains_what_the_script_stored_and_the_last_values(tmp_pat
 
 
 def test_the_module_has_the_settings_of_the_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tuitrain.summary["best"] = 1
     tuitrain.log({"a": 1.0})
     assert "call tuitrain.init() first" in capsys.readouterr().err
     tuitrain.init(config={"lr": 0.1}, runs_dir=tmp_path / "runs")
@@ -167,6 +223,16 @@ def test_an_error_in_the_block_fails_the_run(tmp_path: Path, read: Read) -> None
     with pytest.raises(ValueError, match="no data"), tuitrain.init(runs_dir=tmp_path / "runs"):
         raise ValueError("no data")
     assert (read().status, read().state.reason) == ("failed", "ValueError: no data")
+
+
+def test_an_error_that_cannot_be_shown_as_text_fails_the_run(tmp_path: Path, read: Read) -> None:
+    class OddError(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError
+
+    with pytest.raises(OddError), tuitrain.init(runs_dir=tmp_path / "runs"):
+        raise OddError
+    assert (read().status, read().state.reason) == ("failed", "OddError")
 
 
 def test_values_after_the_end_are_ignored(tmp_path: Path, read: Read, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tuitrain.runs.catalog.follow import follow
 from tuitrain.runs.catalog.listing import all_folders
 from tuitrain.runs.scripts.follower import ScriptFollower
 
@@ -51,10 +52,11 @@ def _before_last_second(logged: Path) -> list[int]:
     [
         ("", "finished", ""),
         ("raise ValueError('odd')", "failed", "ValueError: odd"),
+        ("raise ValueError('\\ud800')", "failed", "ValueError: ?"),
         ("raise KeyboardInterrupt", "stopped", "interrupted by the user"),
         ("run.finish(exit_code=3)", "failed", "exit code 3"),
     ],
-    ids=["end", "error", "interrupt", "exit code"],
+    ids=["end", "error", "half character", "interrupt", "exit code"],
 )
 def test_a_script_that_ends_ends_its_run(script: Start, read: Read, end: str, status: str, reason: str) -> None:
     script(f"{RUNS}run.log({{'a': 1.0}})\n{end}").wait()
@@ -81,6 +83,64 @@ run.log({"a": 2.0})
     assert list(read().logged("a")["value"]) == [1, 2]
     assert read().status == "finished"
     assert stderr.count("its values are ignored") == 1
+
+
+def test_a_forked_worker_reads_the_settings(script: Start) -> None:
+    status, _, stderr = script(
+        RUNS
+        + """
+import multiprocessing
+run.config.lr = 0.1
+worker = multiprocessing.get_context("fork").Process(target=lambda: tuitrain.config.lr)
+worker.start(); worker.join()
+raise SystemExit(worker.exitcode)
+"""
+    ).wait()
+    assert status == 0, stderr
+
+
+@pytest.mark.parametrize(("end", "status"), [("", "finished"), ("raise ValueError('odd')", "failed")])
+def test_a_run_ends_with_the_forked_process_that_started_it(
+    script: Start, tmp_path: Path, end: str, status: str
+) -> None:
+    script(
+        RUNS
+        + f"""
+import multiprocessing
+def work():
+    tuitrain.init(name="two").log({{"a": 1.0}})
+    {end}
+worker = multiprocessing.get_context("fork").Process(target=work)
+worker.start(); worker.join()
+"""
+    ).wait()
+    found = {folder.name(): (folder.state().status, follow(folder)) for folder in all_folders(tmp_path / "runs")}
+    assert {name: ended for name, (ended, _) in found.items()} == {"one": "finished", "two": status}
+    found["two"][1].read_all()
+    assert found["two"][1].logged_names == ["a"]
+
+
+def test_a_signal_handler_may_log_at_any_moment(script: Start, read: Read) -> None:
+    """More rows wait than those at which each call wakes the writer up."""
+    process = script(
+        RUNS
+        + """
+import os, signal, threading
+stuck, write = threading.Event(), os.write
+os.write = lambda *args: (stuck.wait(), write(*args))[1]
+for step in range(26_000):
+    run.log({"a": 1.0})
+signal.signal(signal.SIGALRM, lambda *_: run.log({"b": 1.0}))
+signal.setitimer(signal.ITIMER_REAL, 0.0002, 0.0002)
+for step in range(30_000):
+    run.log({"a": 1.0})
+signal.setitimer(signal.ITIMER_REAL, 0)
+stuck.set()
+"""
+    )
+    status, _, stderr = process.wait()
+    assert status == 0, stderr
+    assert len(read().logged("a").step) == 56_000
 
 
 def test_other_ranks_and_started_workers_create_no_run(script: Start, tmp_path: Path) -> None:

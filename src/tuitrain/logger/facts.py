@@ -52,6 +52,13 @@ class Facts(MutableMapping[str, Any]):
         """Like that of a dictionary; the other parameter is wandb's and has no effect."""
         super().update(*map(as_mapping, others), **items)
 
+    def setdefaults(self, others: Any) -> None:
+        """Add the items whose names are new."""
+        self.update({name: value for name, value in as_mapping(others).items() if name not in self})
+
+    def as_dict(self) -> dict[str, Any]:
+        return dict(self)
+
     def storable(self) -> dict[str, Any]:
         """Return the items as numbers, booleans and text, nested names joined by dots."""
         return storable(dict(self._items))
@@ -83,12 +90,14 @@ class Summary(Facts):
 
 
 def as_mapping(settings: Any) -> Mapping[Any, Any]:
-    """Return the settings in a mapping, or in an object such as argparse's Namespace or a dataclass; empty if there are
-    none."""
+    """Return the settings in a mapping, or in an object such as argparse's Namespace or a dataclass; empty for None.
+    Raises TypeError for other kinds."""
     if settings is None or isinstance(settings, Mapping):
         return settings or {}
     if hasattr(settings, "items"):
         return dict(settings.items())
+    if not hasattr(settings, "__dict__") and not getattr(settings, "__slots__", ()):
+        raise TypeError(f"settings must be a dictionary, a dataclass or a Namespace, not {type(settings).__name__}")
     fields = getattr(settings, "__dict__", None) or {
         name: getattr(settings, name, None) for name in getattr(settings, "__slots__", ())
     }

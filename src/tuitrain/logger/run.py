@@ -1,17 +1,21 @@
 """A run of a user's script, in the words of wandb."""
 
 import operator
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
+from tuitrain.errors import RunError
 from tuitrain.logger.facts import Facts, Summary
+from tuitrain.logger.ignored import ignored
 from tuitrain.logger.messages import Notes
 from tuitrain.logger.processes import is_worker
-from tuitrain.logger.values import clean_name, flatten, take
+from tuitrain.logger.values import clean_name, clean_text, flatten, take
 from tuitrain.logger.writing import LogWriter, Row
-from tuitrain.runs.records import SplitName, Status
+from tuitrain.runs.catalog import edit
+from tuitrain.runs.records import RunInfo, SplitName, Status
+from tuitrain.runs.scripts.records import LONGEST_TEXT
 
 LARGEST_STEP = 2**53
 # Values of these types can be kept as they are: the quick way, for most calls.
@@ -28,20 +32,54 @@ class Run:
         self.config = config
         self.summary = writer.summary if writer else Summary({})
         self._notes, self._writer, self._why = notes, writer, ""
+        self._folder = writer.folder if writer else None
         self._step = self._logged_step = 0
 
     @property
     def id(self) -> str:
-        return self._writer.folder.id if self._writer else ""
+        return self._folder.id if self._folder else ""
 
     @property
     def name(self) -> str:
-        return self._writer.folder.name() if self._writer else ""
+        return self._folder.name() if self._folder else ""
+
+    @name.setter
+    def name(self, name: str) -> None:
+        self._edit(edit.rename, name)
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        return tuple(self._info().tags)
+
+    @tags.setter
+    def tags(self, tags: Iterable[str]) -> None:
+        self._edit(edit.set_tags, tags)
+
+    @property
+    def notes(self) -> str:
+        return self._info().notes
+
+    @notes.setter
+    def notes(self, notes: str) -> None:
+        self._edit(edit.set_notes, notes)
+
+    def _info(self) -> RunInfo:
+        with suppress(RunError):
+            if self._folder is not None:
+                return self._folder.info()
+        return RunInfo(id="", name="")
+
+    def _edit(self, change: Callable[..., None], value: Any) -> None:
+        try:
+            if self._folder is not None:
+                change(self._folder, value)
+        except Exception as error:
+            self._notes.once("edit", str(error))
 
     @property
     def dir(self) -> str:
         """The folder of the run; empty for an inert run."""
-        return str(self._writer.folder.path) if self._writer else ""
+        return str(self._folder.path) if self._folder else ""
 
     @property
     def step(self) -> int:
@@ -69,7 +107,7 @@ class Run:
                 self._step = max(self._step, at + (commit is True))
             self._logged_step = at
             if values:
-                self._writer.put(Row(at, time.time(), values))
+                self._writer.put(Row(at, self._writer.now(), values))
         except Exception as error:
             self._notes.once("log", f"log() ignores values that it cannot read: {error!r}.")
 
@@ -122,7 +160,7 @@ class Run:
             at = self._writer.epoch, self._logged_step
             found = store(self._writer.folder, labels, probabilities, classes, split, at)
             scores = {f"{split}/accuracy": found.accuracy, f"{split}/loss": found.loss or 0.0}
-            self._writer.put(Row(self._logged_step, time.time(), scores))
+            self._writer.put(Row(self._logged_step, self._writer.now(), scores))
         except Exception as error:
             self._notes.once("predictions", f"log_predictions() stores nothing: {error}")
 
@@ -147,15 +185,16 @@ class Run:
     ) -> None:
         self.end(*ending(error))
 
-    def __getattr__(self, name: str) -> Callable[..., None]:
-        """Ignore the rest of wandb's methods: `watch`, `save`, `log_artifact` and so on."""
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Make copies inert: those in other processes, and deep copies of a model that contains the run."""
+        return Run, (self.config, Notes(), None)
+
+    def __getattr__(self, name: str) -> Any:
+        """Ignore the rest of wandb's run: `watch`, `save`, `url`, `log_artifact` and so on."""
         if name.startswith("_"):
             raise AttributeError(name)
-
-        def ignored(*_: Any, **__: Any) -> None:
-            self._notes.once(name, f"{name}() has no effect.")
-
-        return ignored
+        self._notes.once(name, f"{name} has no effect.")
+        return ignored(name)
 
 
 def ending(error: BaseException | None) -> tuple[Status, str]:
@@ -164,7 +203,12 @@ def ending(error: BaseException | None) -> tuple[Status, str]:
         return "finished", ""
     if isinstance(error, KeyboardInterrupt):
         return "stopped", "interrupted by the user"
-    return "failed", f"{type(error).__name__}: {error}"[:400]
+    try:
+        text = str(error)
+    except Exception:
+        # The user's own class may fail to describe itself.
+        text = ""
+    return "failed", clean_text(f"{type(error).__name__}: {text}" if text else type(error).__name__, LONGEST_TEXT)
 
 
 def _lookup(settings: Mapping[str, Any], name: str, default: Any) -> Any:

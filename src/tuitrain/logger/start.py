@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from tuitrain.errors import TuitrainError
-from tuitrain.logger.facts import Facts
+from tuitrain.logger.facts import Facts, Summary
+from tuitrain.logger.ignored import ignored
 from tuitrain.logger.info import script_info
 from tuitrain.logger.messages import Notes, say
 from tuitrain.logger.processes import may_log
@@ -35,7 +36,7 @@ def init(
     config: Any = None,
     runs_dir: str | os.PathLike[str] | None = None,
     notes: str | None = None,
-    tags: Sequence[str] | None = None,
+    tags: Names | None = None,
     loss: Names = (),
     accuracy: Names = (),
     mode: str | None = None,
@@ -43,7 +44,8 @@ def init(
 ) -> Run:
     """Start a run in the runs folder and return it. A run that has not finished ends.
 
-    `config` are the settings: a dictionary, a dataclass or argparse's Namespace. `loss` and `accuracy` name the metrics
+    Without a `name`, the run is named after `project` or the script, and numbered. `config` are the settings: a
+    dictionary, a dataclass or argparse's Namespace. `loss` and `accuracy` name the metrics
     that are the loss and accuracy of their splits, if tuitrain does not recognize their names. `mode="disabled"` starts
     an inert run. Other parameters of wandb have no effect.
     """
@@ -56,7 +58,7 @@ def init(
     try:
         settings.update(config)
     except Exception as error:
-        said.once("config", f"init() cannot read the settings: {error!r}.")
+        said.once("config", f"init() cannot read the settings: {error}.")
     writer = None
     if mode != "disabled" and may_log():
 
@@ -64,7 +66,7 @@ def init(
             runs = Path(runs_dir or os.environ.get("TUITRAIN_RUNS") or "runs").absolute()
             columns = dict.fromkeys(_names(loss), "loss") | dict.fromkeys(_names(accuracy), "accuracy")
             script = Script(settings=settings.storable(), metrics=columns)
-            info = script_info(runs, name or project, notes, tags)
+            info = script_info(runs, name, project, notes, tags)
             return LogWriter(create_script_run(runs, info, script), script, settings, said)
 
         writer = _or_none(start)
@@ -100,21 +102,25 @@ def _hook() -> None:
         atexit.register(_at_exit)
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=_in_child)
+    process = sys.modules.get("multiprocessing.process")
+    if process is not None and process.parent_process() is not None:
+        # Processes that multiprocessing forks end without Python's exit functions.
+        from multiprocessing.util import Finalize
+
+        Finalize(None, _at_exit, exitpriority=100)
 
 
 def _at_exit() -> None:
     if run is None:
         return
     interactive = hasattr(sys, "ps1") or "ipykernel" in sys.modules
-    error = None if interactive else getattr(sys, "last_value", None)
+    error = None if interactive else sys.exc_info()[1] or getattr(sys, "last_value", None)
     run.end(*ending(error))
 
 
 def _in_child() -> None:
-    global run, _notes
     if run is not None:
         run.detach(FORKED)
-        run = None
 
 
 def log(data: Mapping[Any, Any], step: int | None = None, commit: bool | None = None) -> None:
@@ -133,12 +139,17 @@ def finish(exit_code: int | None = None, quiet: bool | None = None) -> None:
         run = None
 
 
-class Ignored:
-    """What a script gets for a class or function of wandb that has no meaning here."""
+def summary() -> Summary:
+    """Return the summary of the run that `init` started last; without a run, one that nobody reads."""
+    if run is None:
+        _notes.once("log", NOT_STARTED)
+        return Summary({})
+    return run.summary
 
-    def __init__(self, *_: Any, **__: Any) -> None: ...
 
-
-def ignored(name: str) -> type[Ignored]:
-    """Return a class that does nothing, named like what it stands for."""
-    return type(name, (Ignored,), {})
+def without_effect(name: str) -> Any:
+    """Return a stand-in for a name of wandb, and say once that it does nothing. Of `Image` and other classes, `log`
+    says so."""
+    if not name[0].isupper():
+        _notes.once(name, f"{name} has no effect.")
+    return ignored(name)

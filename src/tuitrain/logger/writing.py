@@ -5,6 +5,8 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple
 
 from msgspec.structs import replace as with_fields
@@ -54,10 +56,13 @@ class LogWriter:
         self._rows: deque[Row] = deque()
         self._lines: deque[bytes] = deque()
         self._lost = self._step = self._planned = 0
-        self._wake, self._turned = threading.Event(), threading.Event()
+        # Unlike an Event, a signal handler may use it while it interrupts another use.
+        self._wakes: SimpleQueue[None] = SimpleQueue()
+        self._woken = False
         self._end: tuple[Status, str] | None = None
         self._writer = RunWriter(folder)
         self._writer.state = folder.raw_state()
+        self.now = self._writer.now
         self._thread.start()
 
     @property
@@ -70,7 +75,7 @@ class LogWriter:
         stuck."""
         waiting = len(self._rows)
         if waiting >= MOST_WAITING // 4:
-            self._wake.set()
+            self._wake()
             if waiting >= MOST_WAITING and not self._room():
                 self._lost += 1
                 self._notes.once("stuck", f"{self.folder.path} cannot be written quickly enough; some values are lost.")
@@ -78,17 +83,24 @@ class LogWriter:
         self._rows.append(row)
 
     def _room(self) -> bool:
-        self._turned.clear()
-        # The thread is not waited for again before it has made a turn.
-        if len(self._rows) < MOST_WAITING or (self._lost == 0 and self._turned.wait(LONGEST_WAIT)):
-            self._lost = 0
-            return True
-        return False
+        # After a lost row, do not wait for each of the next ones.
+        deadline = time.monotonic() + (LONGEST_WAIT if self._lost == 0 else 0)
+        while len(self._rows) >= MOST_WAITING:
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(0.005)
+        self._lost = 0
+        return True
+
+    def _wake(self) -> None:
+        if not self._woken:
+            self._woken = True
+            self._wakes.put(None)
 
     def close(self, status: Status, reason: str) -> None:
         """Write everything and the end of the run; give up if that takes longer than `LONGEST_CLOSE`."""
         self._end = status, reason
-        self._wake.set()
+        self._wake()
         self._thread.join(LONGEST_CLOSE)
         if self._thread.is_alive():
             self._notes.once("close", f"{self.folder.path} cannot be written; the last values are lost.")
@@ -96,11 +108,11 @@ class LogWriter:
     def _run(self) -> None:
         interval = INTERVAL
         while self._end is None:
-            self._wake.wait(interval)
-            self._wake.clear()
+            with suppress(Empty):
+                self._wakes.get(timeout=interval)
+                self._woken = False
             written = self._try("write", self._turn)
             interval = INTERVAL if written else min(2 * interval, LONGEST_INTERVAL)
-            self._turned.set()
         self._try("write", self._turn)
         self._try("end", self._finish)
         self._try("end", self._writer.close)
@@ -124,7 +136,7 @@ class LogWriter:
             raise FileNotFoundError(errno.ENOENT, "the folder was removed")
         for event in self.steering.read():
             name, detail, value = event
-            row = Event(name, self._step, self._scores.epoch, time.time(), detail, value)
+            row = Event(name, self._step, self._scores.epoch, self.now(), detail, value)
             self._lines.append(encode(row) + b"\n")
         self._write_lines()
         self._write_facts()
@@ -190,7 +202,7 @@ class LogWriter:
             "step": self._step,
             "epoch": epoch,
             "epochs": max(self._planned, epoch),
-            "seconds": time.time() - (state.started or time.time()),
+            "seconds": self.now() - (state.started or self.now()),
             "measured": self._scores.measured,
         }
 
@@ -201,4 +213,4 @@ class LogWriter:
         status, reason = self._end or ("finished", "")
         if status == "finished" and self.steering.stopped_by is not None:
             status, reason = "stopped", f"by {self.steering.stopped_by}"
-        self._writer.end(status=status, reason=reason, ended=time.time(), **self._progress())
+        self._writer.end(status=status, reason=reason, ended=self.now(), **self._progress())
