@@ -41,7 +41,7 @@ class Run:
 
     @property
     def name(self) -> str:
-        return self._folder.name() if self._folder else ""
+        return self._info().name
 
     @name.setter
     def name(self, name: str) -> None:

@@ -112,8 +112,12 @@ class ExternalFollower(Follower):
             files=self.folder.title,
             host=plain(self.source.host, 60),
             hparams=by_setting(self.source.settings),
-            curves={name: len(values.step) for name, values in self._named().items()},
+            curves=self._counts(),
         )
+
+    def _counts(self) -> dict[str, int]:
+        """Return the number of values of each series."""
+        return {name: len(values.step) for name, values in self._named().items()}
 
     def _status(self) -> Status:
         if self.source.ended is not None:

@@ -70,7 +70,10 @@ class ScriptFolder(SourceFolder):
         return (*super().stamp(), (stat.st_ctime_ns, stat.st_ino, stat.st_size))
 
     def check_writable(self) -> None:
-        raise RunError(f"{plain(self.id, 100)} is the run of a script.", "Only the script itself can train or test it.")
+        raise RunError(
+            f"{plain(self.id, 100)} is the run of a script.",
+            "Only the script itself can train it, and test it with log_predictions().",
+        )
 
     @property
     def asked_settings(self) -> list[str]:

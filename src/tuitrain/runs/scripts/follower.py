@@ -59,7 +59,8 @@ class ScriptFollower(ExternalFollower):
         return self._script.state.status
 
     def _info(self) -> ExternalRunInfo:
-        return replace(self._script.info, curves=super()._info().curves)
+        # The folder may be damaged; the source has what could be read.
+        return replace(self._script.info, curves=self._counts())
 
     def _state(self, epochs: Epochs, reason: str) -> State:
         state = self._script.state

@@ -1,10 +1,10 @@
 """The files of a run that a user's script logs, where they differ from those of tuitrain's own runs."""
 
 from math import isfinite, nan
-from typing import Any
 
 from msgspec import Struct, field
 
+from tuitrain.runs.control import Setting
 from tuitrain.runs.records import Best, Count, Score, State
 
 # A longer name of a metric or setting is cut, as is a longer text. A script that logs more names is likely in error.
@@ -19,8 +19,8 @@ class Script(Struct, kw_only=True):
     `asks` are the commands that the script asks for: `stop`, and the names of settings.
     """
 
-    settings: dict[str, Any] = {}
-    summary: dict[str, Any] = {}
+    settings: dict[str, Setting] = {}
+    summary: dict[str, Setting] = {}
     metrics: dict[str, str] = {}
     asks: list[str] = []
 
