@@ -14,8 +14,10 @@ import pytest
 import torch
 
 import tuitrain
+from tuitrain.cli import main
 from tuitrain.runs.records import Score
 from tuitrain.runs.scripts.follower import ScriptFollower
+from tuitrain.widgets.panels import run_report
 
 Read = Callable[[], ScriptFollower]
 
@@ -159,12 +161,17 @@ def test_declared_metrics_are_loss_and_accuracy(tmp_path: Path, read: Read) -> N
     assert (state.validation.loss, state.validation.accuracy) == (0.25, 0.75)
 
 
-def test_the_summary_contains_what_the_script_stored_and_the_last_values(tmp_path: Path) -> None:
+def test_the_summary_contains_what_the_script_stored_and_the_last_values(
+    tmp_path: Path, read: Read, capsys: pytest.CaptureFixture[str]
+) -> None:
     run = tuitrain.init(runs_dir=tmp_path / "runs")
     run.log({"a": 1.0, "b": 2.0})
     run.summary["b"] = 7
     run.finish()
     assert dict(run.summary) == {"a": 1.0, "b": 7}
+    assert "b=7" in run_report.summary(read(), []).plain
+    assert main(["show", run.dir, "--runs-dir", str(tmp_path / "runs")]) == 0
+    assert "results: b=7" in capsys.readouterr().out
 
 
 def test_the_module_has_the_settings_of_the_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

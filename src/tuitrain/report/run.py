@@ -125,8 +125,10 @@ def data_and_network(run: Follower) -> list[Section]:
     """Return the sections about the data set and the network."""
     info = run.info
     if isinstance(info, ExternalRunInfo):
-        tags = [f"{tag} ({points:,})" for tag, points in list(info.curves.items())[:_MOST]]
-        rows = [("read from", info.files), ("tags", ", ".join(tags) or "none")]
+        metrics = [f"{name} ({points:,})" for name, points in list(info.curves.items())[:_MOST]]
+        results = [f"{name}={format_value(value)}" for name, value in list(info.results.items())[:_MOST]]
+        rows = [("read from", info.files), ("metrics", ", ".join(metrics) or "none")]
+        rows += [("results", ", ".join(results))] if results else []
         return [Section("Data", [Facts(rows)])]
     if not info.sizes:
         return [Section("Data and network", [Text("The run records neither: it has not begun to train.", "missing")])]

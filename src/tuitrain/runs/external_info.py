@@ -15,11 +15,13 @@ from tuitrain.runs.records import RunInfo
 
 class ExternalRunInfo(RunInfo, kw_only=True):
     """`files` says what the run is read from. `hparams` maps setting keys, or the other tool's own names, to numbers,
-    booleans and strings. `curves` contains the number of values of each tag or column."""
+    booleans and strings. `curves` contains the number of values of each tag or column, and `results` what a script
+    stored in `run.summary`."""
 
     files: str = ""
     hparams: dict[str, Any] = field(default_factory=dict)
     curves: dict[str, int] = field(default_factory=dict)
+    results: dict[str, Any] = field(default_factory=dict)
 
 
 def settings_of(info: RunInfo, config: Config) -> dict[str, Any]:

@@ -120,6 +120,9 @@ def _print_settings(entry: Entry) -> None:
     else:
         print_line(f"{plain(info.model)} · {info.parameters:,} parameters · {plain(info.hardware)}")
     print_line(f"settings: {plain(differing, 2000) or ('unknown' if external else 'all defaults')}")
+    if isinstance(info, ExternalRunInfo) and info.results:
+        results = ", ".join(f"{name}={format_value(value)}" for name, value in info.results.items())
+        print_line(f"results: {plain(results, 2000)}")
 
 
 def _print_metrics(folder: RunFolder, evaluations: Sequence[Evaluation | None]) -> int:

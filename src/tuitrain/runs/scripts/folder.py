@@ -39,8 +39,9 @@ class ScriptFolder(SourceFolder):
         return read_json(self.script_file, Script)
 
     def info(self) -> ExternalRunInfo:
-        fields, hparams = structs.asdict(super().info()), by_setting(self.script().settings)
-        return ExternalRunInfo(**fields, files=self.title, hparams=hparams)
+        fields, script = structs.asdict(super().info()), self.script()
+        hparams = by_setting(script.settings)
+        return ExternalRunInfo(**fields, files=self.title, hparams=hparams, results=script.summary)
 
     def raw_state(self) -> ScriptState:
         return read_json(self.state_file, ScriptState)

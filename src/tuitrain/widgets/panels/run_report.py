@@ -157,17 +157,21 @@ def _own_facts(run: Follower) -> dict[str, str]:
 def _external_facts(run: Follower, info: ExternalRunInfo) -> dict[str, str]:
     state = run.state
     settings = " ".join(f"{key}={format_value(value)}" for key, value in run_summary.settings(run).items())
-    tags = ", ".join(f"{tag} ({points:,})" for tag, points in list(info.curves.items())[:40])
-    return {
+    metrics = ", ".join(f"{name} ({points:,})" for name, points in list(info.curves.items())[:40])
+    results = " ".join(f"{name}={format_value(value)}" for name, value in list(info.results.items())[:40])
+    facts = {
         "read from": info.files,
         "epochs": f"{state.epoch if state.epochs else 'unknown'} · {state.step:,} steps",
         "time": f"{units.duration(state.seconds)} from the first value to the last",
         "host": plain(info.host),
         "started": _started(run),
         "settings": plain(settings, 2000) or "unknown",
-        "tags": plain(tags, 2000),
+        "results": plain(results, 2000),
+        "metrics": plain(metrics, 2000),
+        "command": plain(info.command, 2000),
         "folder": plain(run.folder.path, 1000),
     }
+    return {name: text for name, text in facts.items() if text}
 
 
 def _started(run: Follower) -> str:
