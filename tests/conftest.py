@@ -30,7 +30,7 @@ SLOW = (
     "app/test_which_is_better.py", "cli/", "docs/", "hosts/alerts/test_watch.py", "hosts/distributed/", "hosts/doctor/",
     "hosts/pack/test_install.py", "hosts/preview/", "hosts/queue/test_killed.py", "hosts/slurm/test_cluster.py",
     "hosts/test_background", "hosts/test_log_capture.py", "hosts/test_preload.py", "hosts/test_signals.py",
-    "hosts/test_thread.py", "logger/test_processes.py", "report/test_content.py", "report/test_drawing.py",
+    "hosts/test_thread.py", "integrations/", "logger/test_processes.py", "report/test_content.py", "report/test_drawing.py",
     "runs/test_damaged.py", "runs/test_full_disk.py", "runs/test_owner.py", "screens/compare/", "screens/new_run/",
     "screens/predict/", "screens/results/", "screens/sweep/", "screens/test_", "screens/training/", "test_imports.py",
     "training/cuda_graphs/", "training/data/", "training/distributed/", "training/estimate/", "training/evaluation/",

@@ -14,17 +14,13 @@ import pytest
 import torch
 
 import tuitrain
+from logged_runs import points
 from tuitrain.cli import main
 from tuitrain.runs.records import Score
 from tuitrain.runs.scripts.follower import ScriptFollower
 from tuitrain.widgets.panels import run_report
 
 Read = Callable[[], ScriptFollower]
-
-
-def points(run: ScriptFollower, name: str) -> list[tuple[int, float]]:
-    curve = run.logged(name)
-    return list(zip(curve.step, curve["value"], strict=True))
 
 
 def test_steps_count_like_those_of_wandb(tmp_path: Path, read: Read) -> None:

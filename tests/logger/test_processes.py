@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from logged_runs import wait_for
 from tuitrain.runs.catalog.follow import follow
 from tuitrain.runs.catalog.listing import all_folders
 from tuitrain.runs.scripts.follower import ScriptFollower
 
-from .conftest import Script, wait_for
+from .conftest import Script
 
 Start = Callable[..., Script]
 Read = Callable[[], ScriptFollower]

@@ -8,12 +8,11 @@ from typing import Any
 import pytest
 
 import tuitrain
+from logged_runs import wait_for
 from tuitrain.cli import main
 from tuitrain.logger.run import Run
 from tuitrain.runs.control import CommandName, send
 from tuitrain.runs.scripts.follower import ScriptFollower
-
-from .conftest import wait_for
 
 Read = Callable[[], ScriptFollower]
 

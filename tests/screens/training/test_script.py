@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import tuitrain
-from logger.conftest import wait_for
+from logged_runs import wait_for
 from screen_text import footer, lines
 from screens.training.training_app import opened, screen, tick
 from tuitrain.logger import start
