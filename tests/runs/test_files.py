@@ -189,3 +189,12 @@ def test_a_folder_that_fails_half_way_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"Cannot create a run in .*: No space left on device"):
         create()
     assert list(runs_dir.iterdir()) == []
+
+
+def test_a_draft_of_another_process_stays(runs_dir: Path) -> None:
+    other = runs_dir / ".one.new"
+    other.mkdir(parents=True)
+    (other / "run.json").write_text("{}")
+    with pytest.raises(RunError, match="Cannot create a run"), new_folder(runs_dir / "one", "run", runs_dir):
+        pass
+    assert (other / "run.json").read_text() == "{}"

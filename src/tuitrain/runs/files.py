@@ -26,15 +26,18 @@ _INVALID = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 def new_folder(path: Path, kind: str, runs_dir: Path) -> Iterator[Path]:
     """Yield a draft of the folder `path` to fill; give it its name at the end, so that it is created completely or not
     at all. Raises RunError, which says what `kind` of folder of `runs_dir` cannot be created."""
-    draft = path.with_name(f".{path.name}.new")
+    draft, created = path.with_name(f".{path.name}.new"), False
     try:
         if path.parent != runs_dir:
             check_own_folder(path.parent)
         draft.mkdir(parents=True)
+        created = True
         yield draft
         draft.rename(path)
     except OSError as error:
-        shutil.rmtree(draft, ignore_errors=True)
+        # A draft that exists already is that of another process.
+        if created:
+            shutil.rmtree(draft, ignore_errors=True)
         reason = f"Cannot create a {kind} in {plain(runs_dir)}: {error.strerror}."
         raise RunError(reason, "Choose another folder with --runs-dir.") from None
 
