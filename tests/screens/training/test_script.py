@@ -36,6 +36,7 @@ async def test_a_script_that_does_not_ask_can_only_be_watched(run: Run) -> None:
         await pilot.pause()
         assert isinstance(app.screen, ScriptScreen)
         assert any("watch only: this script does not ask for commands" in line for line in lines(app))
+        assert not any("NaN" in line for line in lines(app))
         await pilot.press("s", "r", "p", "C")
         assert not (Path(run.dir) / "control.jsonl").exists()
 

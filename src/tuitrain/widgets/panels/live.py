@@ -20,6 +20,8 @@ NARROW = 70
 MIN_NAME = 6
 # The width of a bar behind a phase.
 BAR = 40
+# The rows of another program that are searched for a value.
+_ROWS = 1000
 # The progress in a phase, as `reading: 1,200 of 4,000 images`.
 COUNTS = re.compile(r": ([\d,]+) of ([\d,]+)")
 
@@ -124,14 +126,21 @@ def _preparation(state: State) -> str:
     return plain(state.phase, 120) or state.status if state.active and not (state.step or state.train) else ""
 
 
+def _latest(run: Follower, column: str) -> float | None:
+    """Return the last value of a column of the training rows, or None. Other programs log it in some rows only."""
+    others = run.folder.read_only
+    rows = run.train[column][-_ROWS if others else -1 :]
+    return next((value for value in reversed(rows) if isfinite(value) or not others), None)
+
+
 def numbers(run: Follower, width: int) -> Content:
     """Return scores, learning rate and gradient norm, as many as fit, the scores first."""
     state = run.state
-    lr, norm = (run.train[name][-1] if len(run.train) else None for name in ("lr", "grad_norm"))
-    known = not run.folder.read_only or (norm is not None and isfinite(norm))
+    latest = {"lr ": _latest(run, "lr"), "|grad| ": _latest(run, "grad_norm")}
+    # Other programs need not log these.
     steps = [
-        Content.assemble(("lr ", MUTED), units.number(lr)),
-        Content.assemble(("|grad| ", MUTED), units.number(norm)) if known else Content(""),
+        Content("") if value is None and run.folder.read_only else Content.assemble((name, MUTED), units.number(value))
+        for name, value in latest.items()
     ]
     best = _best(state)
     layouts = (
