@@ -69,7 +69,7 @@ def _check(
     if len(classes) != count or count > MOST_CLASSES:
         raise DataError(f"there are {len(classes):,} classes, but probabilities of {count:,}.")
     true = labels.astype(np.int64)
-    if (true != labels).any() or true.min() < 0 or true.max() >= count:
+    if (true != labels).any() or (true < 0).any() or (true >= count).any():
         raise DataError(f"labels must be whole numbers from 0 to {count - 1}.")
     sums = probabilities.sum(1, keepdims=True)
     if not np.isfinite(probabilities).all() or (probabilities < 0).any() or not (abs(sums - 1) < 0.02).all():
