@@ -92,6 +92,8 @@ class Opened:
     async def until(self, true: Callable[[], bool]) -> None:
         for _ in range(1200):
             if true():
+                # What made it true may not be painted yet.
+                await self.pilot.pause()
                 return
             await self.pilot.pause(0.05)
         raise AssertionError("it never came")

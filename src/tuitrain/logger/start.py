@@ -6,6 +6,7 @@ import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from tuitrain.errors import TuitrainError
@@ -107,15 +108,27 @@ def _hook() -> None:
         # Processes that multiprocessing forks end without Python's exit functions.
         from multiprocessing.util import Finalize
 
-        Finalize(None, _at_exit, exitpriority=100)
+        Finalize(None, _at_exit, args=(_frame_of_process(),), exitpriority=100)
 
 
-def _at_exit() -> None:
+def _frame_of_process() -> FrameType | None:
+    """Return the frame in which multiprocessing runs this process and, from Python 3.13 on, alone knows its end."""
+    frame: FrameType | None = sys._getframe()
+    while frame is not None and frame.f_code.co_name != "_bootstrap":
+        frame = frame.f_back
+    return frame
+
+
+def _at_exit(frame: FrameType | None = None) -> None:
     if run is None:
         return
     interactive = hasattr(sys, "ps1") or "ipykernel" in sys.modules
     error = None if interactive else sys.exc_info()[1] or getattr(sys, "last_value", None)
-    run.end(*ending(error))
+    code = frame.f_locals.get("exitcode") if frame else None
+    if error is None and code:
+        run.end("failed", f"exit code {code}")
+    else:
+        run.end(*ending(error))
 
 
 def _in_child() -> None:
