@@ -1,4 +1,4 @@
-"""Write a run from a thread of its own, so that the script never waits for a disk."""
+"""Write a run in a separate thread, so that the script never waits for a disk."""
 
 import errno
 import threading

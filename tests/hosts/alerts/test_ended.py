@@ -62,7 +62,7 @@ def test_a_service_that_is_down_fails_nothing(
     notify(folder, folder.state(), None)
     printed = capsys.readouterr().out
     assert "alert: JSON (address 1) did not accept the alert." in printed
-    assert "alert: Address 2 is none that apprise understands." in printed
+    assert "alert: apprise does not understand address 2." in printed
     assert "secret-word" not in printed
 
 

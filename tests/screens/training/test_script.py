@@ -59,8 +59,9 @@ async def test_a_script_that_asks_is_steered(run: Run) -> None:
 
 async def test_every_logged_metric_can_be_charted(run: Run) -> None:
     app = opened(asks(run, set()))
-    async with app.run_test(size=(120, 30)) as pilot:
+    async with app.run_test(size=(80, 24)) as pilot:
         await pilot.pause()
+        assert "metrics" in footer(app)
         await pilot.press("n", *"heat", "space", "enter")
         await pilot.pause()
         assert "[red]heat" in lines(app)[1]

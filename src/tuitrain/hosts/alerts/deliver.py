@@ -51,7 +51,7 @@ def _deliver(delivery: Delivery, index: int) -> None:
     problem = ""
     service = apprise.Apprise.instantiate(delivery.urls[index])
     if service is None:
-        problem = f"Address {index + 1} is none that apprise understands."
+        problem = f"apprise does not understand address {index + 1}."
     else:
         one = apprise.Apprise()
         one.add(service)

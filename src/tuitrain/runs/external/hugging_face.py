@@ -65,7 +65,7 @@ def _has_events(folder: Path) -> bool:
 
 
 class TrainerState:
-    """Reads the newest state file of a run anew when it changes; see `Source`."""
+    """Reads the newest state file of a run again when it changes; see `Source`."""
 
     host = ""
     first = 0.0

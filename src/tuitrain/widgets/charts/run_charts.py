@@ -120,7 +120,7 @@ class LossAccuracyCharts(ChartPair):
     """Loss and accuracy of the training, validation and test splits, or the logged metrics that the user chooses."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("n", "more", "metrics", tooltip="Choose the metrics that the charts show", id="chart.more"),
+        Binding("n", "more", "metrics", tooltip="Choose the metrics that the charts show", id="curves.metrics"),
     ]
 
     def __init__(self, *, id: str | None = None) -> None:

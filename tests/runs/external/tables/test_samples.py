@@ -19,7 +19,7 @@ FILES = {
 
 @pytest.mark.parametrize(("folder", "file", "step"), FILES.values(), ids=FILES)
 def test_all_values_of_a_table(folder: str, file: str, step: str) -> None:
-    # Before version 3, pandas rounds numbers unless it is told not to.
+    # By default, pandas before version 3 rounds some numbers.
     table = pd.read_csv(SAMPLES / folder / file, float_precision="round_trip")
     theirs = {
         name: [(int(at), value) for at, value in zip(table[step], table[name], strict=True) if not isnan(value)]
