@@ -1,7 +1,7 @@
 """Read the splits of an image folder, in memory, from a cache file or streamed from disk."""
 
 import math
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -21,6 +21,8 @@ from tuitrain.training.data.splits import MemorySplit, Split, StreamedSplit
 _CPU = torch.device("cpu")
 # Images of the sample that mean and standard deviation are computed from.
 _MEASURED = 2000
+# Images of the sample that are copied at a time: a copy of all takes three times as long.
+_AT_ONCE = 64
 # Without normalization, this smaller sample usually shows that the images differ.
 _GLANCED = 64
 # Grey levels of standard deviation below which all pixels count as equal.
@@ -82,10 +84,10 @@ class FolderReader:
     def in_memory(self) -> dict[str, Split]:
         decoded = {name: self._decoded(name, files) for name, files in self._needed.items()}
 
-        def sample(size: int) -> Tensor:
+        def sample(size: int) -> Iterator[Tensor]:
             # The same sample as for streamed images: a resumed run may switch between them, depending on the memory.
             training = decoded["training"][0].images
-            return training[_sample(len(training), size)]
+            return (training.index_select(0, rows) for rows in torch.split(_sample(len(training), size), _AT_ONCE))
 
         self.normalization = self._normalization(sample)
         # Remove the splits one by one, so that the memory of each is freed once it is on a GPU.
@@ -98,7 +100,7 @@ class FolderReader:
     def cached(self, open_images: Callable[[ImageReader, list[str], list[str]], CachedImages]) -> dict[str, Split]:
         """Return the splits. `open_images` returns the images of the paths in its second argument as the reader decodes
         them; those of its third argument are needed. Splits with the same reader share them."""
-        splits: dict[str, Split] = {}
+        splits: dict[str, CachedSplit] = {}
         for reader in dict.fromkeys(map(self._reader, self._needed)):
             names = [name for name in self._folder.splits if self._reader(name) == reader]
             paths = sorted(path for name in names for path in self._folder.splits[name].paths)
@@ -111,16 +113,16 @@ class FolderReader:
                 rows, labels = torch.tensor([row_of[path] for path in kept.paths]), torch.tensor(kept.labels)
                 splits[name] = CachedSplit(images, rows, labels, self._device, kept.paths, self._fingerprint(kept))
 
-        def sample(size: int) -> Tensor:
-            order = _sample(len(splits["training"]), size)
-            return next(splits["training"].batches(order, len(order)))[0].cpu()
+        def sample(size: int) -> Iterator[Tensor]:
+            training = splits["training"]
+            return (training.gathered(rows) for rows in torch.split(_sample(len(training), size), _AT_ONCE))
 
         self.normalization = self._normalization(sample)
         return splits | self._unread()
 
     def streamed(self, workers: int) -> dict[str, Split]:
         splits = {name: self._checked(name, files) for name, files in self._needed.items()}
-        self.normalization = self._normalization(lambda size: self._sampled(splits["training"], size))
+        self.normalization = self._normalization(lambda size: [self._sampled(splits["training"], size)])
         return {name: self._streamed(name, files, workers) for name, files in splits.items()} | self._unread()
 
     def _unread(self) -> dict[str, Split]:
@@ -195,27 +197,25 @@ class FolderReader:
         names = (self._folder.classes[label] for label in files.labels)
         return fingerprint(zip(names, map(self._folder.digests.__getitem__, files.paths), strict=True))
 
-    def _normalization(self, sample: Callable[[int], Tensor]) -> Normalization:
-        """Return the known normalization, or of a sample of training images, (n, C, H, W) uint8, which
+    def _normalization(self, sample: Callable[[int], Iterable[Tensor]]) -> Normalization:
+        """Return the known normalization, or that of the sample of training images whose batches (n, C, H, W) uint8
         `sample` returns by its size. Raises DataError if they are all alike."""
         if self._known and self._trained:
             return self._known
         for size in (_GLANCED, _MEASURED) if self._known else (_MEASURED,):
-            images = sample(size)
-            sums, pixels = pixel_sums(images), images[0, 0].numel()
-            deviation = mean_and_deviation(sums, pixels)[1].max().item()
-            if deviation >= _UNIFORM and not all(torch.equal(image, images[0]) for image in images):
+            sums, pixels, differ = _measured(sample(size))
+            mean, deviations = mean_and_deviation(sums, pixels)
+            deviation = deviations.max().item()
+            if deviation >= _UNIFORM and differ:
                 break
         else:
-            raise self._alike(images, deviation)
+            raise self._alike(mean.mean().item(), deviation)
         if deviation < 1:
             self.notes.append(f"the images have little contrast: standard deviation {deviation:.2f} of 255 grey levels")
         return self._known or Normalization.from_sums(sums, pixels)
 
-    def _alike(self, images: Tensor, deviation: float) -> DataError:
-        what = (
-            f"uniform: their pixels are {images.float().mean().item():.0f} of 255" if deviation < _UNIFORM else "equal"
-        )
+    def _alike(self, mean: float, deviation: float) -> DataError:
+        what = f"uniform: their pixels are {mean:.0f} of 255" if deviation < _UNIFORM else "equal"
         notes = "".join(f" ({note})" for note in self.read.ranges.notes())
         example = plain(self._folder.splits["training"].paths[0], 200)
         return DataError(f"All training images are {what}{notes}.", f"Look at one of them: {example}")
@@ -230,6 +230,18 @@ def _decode(files: Files, read: ImageReader) -> tuple[Tensor, Iterator[str | Non
         images[row] = read(files.paths[row])
 
     return images, attempts(fill, len(files.paths))
+
+
+def _measured(batches: Iterable[Tensor]) -> tuple[Tensor, int, bool]:
+    """Return the sums of all images in `batches`, the pixels of each, and whether the images differ."""
+    sums, pixels, differ = [], 0, False
+    first: Tensor | None = None
+    for images in batches:
+        first = images[0].clone() if first is None else first
+        differ = differ or not all(torch.equal(image, first) for image in images)
+        sums.append(pixel_sums(images))
+        pixels = first[0].numel()
+    return torch.cat(sums), pixels, differ
 
 
 def _sample(count: int, size: int) -> Tensor:

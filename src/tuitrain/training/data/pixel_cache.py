@@ -191,16 +191,16 @@ class CachedSplit:
         with ThreadPoolExecutor(1) as pool:
             chunks = iter(torch.split(order, size))
             rows = next(chunks)
-            images = pool.submit(self._gathered, rows)
+            images = pool.submit(self.gathered, rows)
             for following in chain(chunks, [None]):
                 pixels = images.result()
                 given = to_device(rows, self._device)
                 if following is not None:
-                    images, rows = pool.submit(self._gathered, following), following
+                    images, rows = pool.submit(self.gathered, following), following
                 pixels = pixels.to(self._device, non_blocking=True)
                 yield self.crop(pixels, given) if self.crop else pixels, self.labels.index_select(0, given)
 
-    def _gathered(self, rows: Tensor) -> Tensor:
+    def gathered(self, rows: Tensor) -> Tensor:
         """Return the images at `rows` on the CPU, in pinned memory for a GPU."""
         images = self._cached.pixels.index_select(0, self._rows[rows])
         return images.pin_memory() if self._device.type == "cuda" else images
