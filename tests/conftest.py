@@ -40,6 +40,13 @@ SLOW = (
     "training/run/test_detach.py", "training/run/test_extension.py", "training/run/test_resume", "training/stacking/",
     "training/test_backward.py", "training/test_mnist.py", "training/weights/",
 )  # fmt: skip
+# Files with tests that take as long as hundreds of others, because they kill and resume many processes that load torch,
+# or train on all of MNIST. They run first, so that no core waits for the last of them.
+COSTLY = (
+    "app/test_outlive.py", "cli/test_doctor.py", "cli/test_sweep.py", "hosts/distributed/",
+    "hosts/queue/test_killed.py", "hosts/slurm/test_cluster", "hosts/test_background.py", "hosts/test_signals.py",
+    "training/distributed/test_equality.py", "training/run/test_resume", "training/test_mnist.py",
+)  # fmt: skip
 # Matplotlib looks for fonts once, instead of once per process.
 os.environ.setdefault("MPLCONFIGDIR", str(ROOT / ".pytest_cache" / "matplotlib"))
 # A shell starts its background jobs with SIGINT ignored, and processes that tests interrupt would inherit that.
@@ -52,19 +59,23 @@ for name in ("COLUMNS", "LINES"):
 gc.set_threshold(20_000, 20, 50)
 
 
-def is_slow(path: Path) -> bool:
-    return path.relative_to(ROOT / "tests").as_posix().startswith(SLOW)
+def is_among(files: tuple[str, ...], path: Path) -> bool:
+    return path.relative_to(ROOT / "tests").as_posix().startswith(files)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Do not import what will not run: torchvision and timm take seconds in each worker."""
-    return (config.option.markexpr == "not slow" and collection_path.is_file() and is_slow(collection_path)) or None
+    skipped = {"not slow": SLOW, "not costly": COSTLY}.get(config.option.markexpr, ())
+    return (collection_path.is_file() and is_among(skipped, collection_path)) or None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if is_slow(item.path):
+        if is_among(SLOW, item.path):
             item.add_marker("slow")
+        if is_among(COSTLY, item.path):
+            item.add_marker("costly")
+    items.sort(key=lambda item: not is_among(COSTLY, item.path))
 
 
 def pytest_xdist_auto_num_workers() -> int:

@@ -17,7 +17,7 @@ import pyte
 
 # Seconds for anything that is waited for; loading torch on a busy machine is the longest of it.
 PATIENCE = 120
-WIDTH, HEIGHT = 120, 40
+WIDTH, HEIGHT = 120, 24
 
 
 class Terminal:
