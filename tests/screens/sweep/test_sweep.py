@@ -221,7 +221,5 @@ async def test_a_sweep_of_failures_says_why(app: TuitrainApp, write_sweep: Calla
         await opened(app, pilot, folder)
         assert "trial 0: The loss became NaN." in text(app)
         assert "no trial has a score" in text(app)
-        app.pop_screen()
-        app.action_sweeps()
-        await pilot.pause()
+        await pilot.press("escape", "S")
         assert "all failed" in text(app)

@@ -108,9 +108,7 @@ async def test_a_damaged_sweep_says_so(app: TuitrainApp, write_sweep: Callable[.
         await tick(app, pilot)
         assert "sweep.toml is damaged" in text(app)
         assert "\x1b" not in text(app)
-        app.pop_screen()
-        app.action_sweeps()
-        await pilot.pause()
+        await pilot.press("escape", "S")
         assert ["sweep.toml is damaged" in notification.message for notification in app._notifications] == [True]
 
 
