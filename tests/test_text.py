@@ -25,6 +25,10 @@ def test_plain_replaces_bidirectional_controls(mark: str) -> None:
     assert plain(f"exe{mark}gnp") == "exe\N{REPLACEMENT CHARACTER}gnp"
 
 
+def test_plain_replaces_the_character_in_whose_place_kitty_shows_pictures() -> None:
+    assert plain("a\U0010eeee\u0305b") == "a\N{REPLACEMENT CHARACTER}\u0305b"
+
+
 def test_plain_shortens_long_text_with_an_ellipsis() -> None:
     assert plain("x" * 400) == "x" * 400
     assert plain("x" * 401) == "x" * 399 + "…"

@@ -5,8 +5,9 @@ import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-# C0 and C1 controls and DEL, bidirectional controls, line and paragraph separators, lone surrogates.
-_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2028\u2029\u2066-\u2069\ud800-\udfff]")
+# C0 and C1 controls and DEL, bidirectional controls, line and paragraph separators, lone surrogates, and the character
+# in whose place kitty shows pictures.
+_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2028\u2029\u2066-\u2069\ud800-\udfff\U0010eeee]")
 # Marks of Markdown, and what makes GitHub link an address.
 _MARKUP = re.compile(r"[\\|`*_\[\]<>!#&~$]|:(?=//)|(?<=www)\.", re.IGNORECASE)
 # Characters that JSON does not escape but terminals interpret.
