@@ -42,7 +42,7 @@ async def shown(answer: Answer | None, size: tuple[int, int], *, heated: bool = 
 async def test_the_panel_uses_its_room(
     monkeypatch: pytest.MonkeyPatch, size: tuple[int, int], side: int, thumbnails: int
 ) -> None:
-    monkeypatch.setattr("tuitrain.widgets.explanation.draws_shades", lambda _: False)
+    monkeypatch.setattr("tuitrain.widgets.terminal.pictures.draws_shades", lambda _: False)
     lines = await shown(ANSWER, size)
     text = "\n".join(lines)
     assert lines[0].split("a.png")[0].count("▀") == side

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from textual.binding import ActiveBinding
 from textual.screen import ModalScreen
 
-from tuitrain.app.appearance import Appearance
+from tuitrain.app.graphics import Graphics
 from tuitrain.config import preferences
 from tuitrain.config.fine_tuning import FINE_TUNING
 from tuitrain.config.presets import PRESETS, preset
@@ -21,6 +21,11 @@ SLOW_LINE: dict[preferences.SlowLine, str] = {
     "on": "redraw less often",
     "off": "redraw as often as the machine allows",
 }
+PICTURES: dict[preferences.Pictures, str] = {
+    "auto": "draw pictures with the graphics of kitty and Ghostty, or as half blocks",
+    "blocks": "draw pictures as half blocks",
+    "kitty": "draw pictures with kitty's graphics, whatever the terminal is",
+}
 
 
 class Command(NamedTuple):
@@ -29,7 +34,7 @@ class Command(NamedTuple):
     run: Callable[[], object]
 
 
-class Palette(Appearance):
+class Palette(Graphics):
     """Replace Textual's palette, which lists no keys, runs or presets."""
 
     def action_command_palette(self) -> None:
@@ -54,6 +59,8 @@ class Palette(Appearance):
             yield Command(name, "color theme", partial(setattr, self, "theme", name))
         for choice, help in SLOW_LINE.items():
             yield Command(f"slow line {choice}", help, partial(self.set_slow_line, choice))
+        for way, help in PICTURES.items():
+            yield Command(f"pictures {way}", help, partial(self.set_pictures, way))
 
     def _key_commands(self) -> Iterator[Command]:
         """Yield a command for each action of the screen that has a key, those in the footer first."""

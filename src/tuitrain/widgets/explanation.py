@@ -13,7 +13,7 @@ from tuitrain.hosts.explain.explained import Explained, Neighbour, SmallPicture
 from tuitrain.hosts.explain.process import Answer
 from tuitrain.text import plain
 from tuitrain.widgets.shorten import shorten, shorten_start
-from tuitrain.widgets.terminal.pictures import draws_shades, picture_line, thumbnail, thumbnail_size
+from tuitrain.widgets.terminal.pictures import draws_shades, picture_area, picture_line
 
 Line = list[Segment]
 # Sides of the picture and of the training images in columns; the minimum width of the part beside the picture.
@@ -76,9 +76,9 @@ class ExplanationPanel(Widget):
         if answer.explained is None:
             return list(self._status(answer, width))
         picture = self._picture(answer.explained)
-        # The largest picture that leaves room for the rest: half blocks draw two rows of pixels per line.
+        # The largest picture that leaves room for the rest: a line is about as high as two columns are wide.
         side = max(SMALL, min(LARGE, width - BESIDE - GAP, 2 * height))
-        size = thumbnail_size(picture, side)
+        size = picture_area(self.app, picture, side)
         left = self._picture_lines(picture, side)
         right = self._beside(answer, answer.explained, max(1, width - size.width - GAP), height)
         lines = []
@@ -95,10 +95,8 @@ class ExplanationPanel(Widget):
         return explained.heat if draws_shades(self.app) else explained.heated
 
     def _picture_lines(self, picture: SmallPicture, side: int) -> list[Line]:
-        rows = thumbnail(picture, side)
-        if rows is None:
-            return []
-        return [picture_line(rows, line, shades=draws_shades(self.app)) for line in range((len(rows) + 1) // 2)]
+        lines = picture_area(self.app, picture, side).height
+        return [picture_line(self.app, picture, side, line) or [] for line in range(lines)]
 
     def _beside(self, answer: Answer, explained: Explained, width: int, height: int) -> list[Line]:
         names = [plain(name, 60) for name in answer.classes]

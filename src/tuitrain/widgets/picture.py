@@ -1,15 +1,14 @@
 """Draw one picture as large as it was rendered."""
 
-from rich.segment import Segment
 from textual.strip import Strip
 from textual.widget import Widget
 
 from tuitrain.hosts.explain.explained import SmallPicture
-from tuitrain.widgets.terminal.pictures import draws_shades, picture_line, thumbnail
+from tuitrain.widgets.terminal.pictures import whole_picture_line
 
 
 class PictureView(Widget, can_focus=True):
-    """Draws a picture in its upper left corner, two pixels per cell."""
+    """Draws a picture in its upper left corner."""
 
     _picture: SmallPicture | None = None
 
@@ -19,8 +18,6 @@ class PictureView(Widget, can_focus=True):
             self.refresh()
 
     def render_line(self, y: int) -> Strip:
-        segments: list[Segment] = []
-        if (picture := self._picture) is not None:
-            rows = thumbnail(picture, max(picture.width, picture.height))
-            segments = picture_line(rows, y, shades=draws_shades(self.app)) if rows else []
-        return Strip(segments).adjust_cell_length(self.size.width).apply_style(self.rich_style)
+        picture = self._picture
+        line = [] if picture is None else whole_picture_line(self.app, picture, self.size, y)
+        return Strip(line).adjust_cell_length(self.size.width).apply_style(self.rich_style)

@@ -8,7 +8,7 @@ from textual.app import App, ComposeResult
 
 from tuitrain.runs.records import Sample
 from tuitrain.widgets.confusion.samples import Samples
-from tuitrain.widgets.terminal.pictures import thumbnail
+from tuitrain.widgets.terminal.thumbnails import thumbnail
 
 DIGITS = [str(digit) for digit in range(10)]
 

@@ -5,7 +5,7 @@ from textual.drivers import linux_driver
 from textual.events import Key, Paste
 
 from tuitrain.widgets.terminal.keys import OrderedKeys
-from tuitrain.widgets.terminal.paste import END, START, PasteParser
+from tuitrain.widgets.terminal.paste import END, START, PasteParser, TerminalVersion
 
 LOG = "\x1b[31mloss\x1b[0m 0.1\x1bx\r\nxxq"
 
@@ -78,3 +78,11 @@ def test_a_lone_escape_is_a_key_after_a_moment(typed: str, keys: list[str]) -> N
     while len(found) < len(keys) and time.monotonic() < deadline:
         found += parser.tick()
     assert [event.key for event in found if isinstance(event, Key)] == keys
+
+
+@pytest.mark.parametrize("size", [1, 4, 100])
+def test_the_version_of_the_terminal_is_reported(size: int) -> None:
+    parser, text = PasteParser(), "a\x1bP>|kitty(0.41.1)\x1b\\b"
+    events = [event for at in range(0, len(text), size) for event in parser.feed(text[at : at + size])]
+    assert [event.version for event in events if isinstance(event, TerminalVersion)] == ["kitty(0.41.1)"]
+    assert [event.key for event in events if isinstance(event, Key)] == ["a", "b"]

@@ -17,7 +17,15 @@ from tuitrain.widgets.terminal.textual_internals import InternalsApp, settle, st
 
 
 @pytest.mark.parametrize(
-    "name", ["_display", "_on_exit_app", "_fatal_error", "_close_messages_no_wait", "_handle_exception"]
+    "name",
+    [
+        "_display",
+        "_on_exit_app",
+        "_fatal_error",
+        "_close_messages_no_wait",
+        "_handle_exception",
+        "_process_messages_loop",
+    ],
 )
 def test_app_methods_exist(name: str) -> None:
     assert inspect.isfunction(getattr(App, name))

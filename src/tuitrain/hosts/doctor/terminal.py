@@ -6,7 +6,9 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 
+from tuitrain.config import preferences
 from tuitrain.hosts.doctor.finding import Finding
+from tuitrain.machine.graphics import draws_pictures, may_draw_pictures, tmux_client
 from tuitrain.text import plain, utf8_locale
 
 # The smallest screen on which everything works, in columns and rows.
@@ -31,6 +33,7 @@ def check_terminal(environment: Mapping[str, str] = os.environ) -> Iterator[Find
         yield Finding("terminal", f"{name}, {size.columns}x{size.lines}{where}")
     yield _colors(environment)
     yield _glyphs(environment)
+    yield _pictures(environment)
     if "TMUX" in environment and (delay := _escape_delay()) is not None and delay > _QUICK:
         advice = "Put `set -sg escape-time 10` into ~/.tmux.conf."
         yield Finding("tmux", f"escape takes {delay} ms", "note", advice)
@@ -51,9 +54,30 @@ def _colors(environment: Mapping[str, str]) -> Finding:
 
 def _glyphs(environment: Mapping[str, str]) -> Finding:
     if utf8_locale(environment):
-        return Finding("characters", "UTF-8: curves in braille, pictures in half blocks")
+        return Finding("characters", "UTF-8: curves in braille")
     advice = "If your terminal shows UTF-8: export LANG=C.UTF-8"
     return Finding("characters", "no UTF-8 locale: curves are drawn with plain marks", "note", advice)
+
+
+def _pictures(environment: Mapping[str, str]) -> Finding:
+    choice, name = preferences.load().pictures, environment.get("TERM", "")
+    as_text = "half blocks" if "256color" in name or "COLORTERM" in environment else "characters, for lack of colors"
+    if choice == "kitty":
+        return Finding("pictures", "kitty's graphics, as you chose in the palette")
+    if choice == "blocks":
+        return Finding("pictures", f"{as_text}, as you chose in the palette")
+    if "NO_COLOR" in environment:
+        return Finding("pictures", "characters, because NO_COLOR is set")
+    if "TMUX" in environment:
+        client = tmux_client(environment)
+        if client.draws_pictures:
+            return Finding("pictures", "kitty's graphics, through tmux")
+        if draws_pictures(client.version):
+            advice = "Put `set -g allow-passthrough on` into ~/.tmux.conf."
+            return Finding("pictures", f"{as_text}, because tmux passes no graphics on", "note", advice)
+    elif may_draw_pictures(environment):
+        return Finding("pictures", "kitty's graphics" + ", from kitty 0.28 on" * ("kitty" in name))
+    return Finding("pictures", as_text)
 
 
 def _escape_delay() -> int | None:

@@ -10,11 +10,13 @@ from tuitrain.hosts.preview.child import Requests
 
 
 class Request(Struct, frozen=True):
-    """An image to explain with the checkpoint `which` of the run in `folder`."""
+    """An image to explain with the checkpoint `which` of the run in `folder`. Its pictures have at most `side` pixels
+    per side, and those of training images half as many."""
 
     folder: str
     which: str
     source: Source
+    side: int = 64
 
 
 class Answer(Struct, frozen=True):

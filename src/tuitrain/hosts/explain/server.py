@@ -17,8 +17,8 @@ from tuitrain.hosts.preview.child import problem_of, serve_and_exit
 from tuitrain.runs.folder import RunFolder
 from tuitrain.text import plain
 
-# The largest sides in pixels of the explained picture, and of the training images; and the number of these.
-SIDE, SMALL_SIDE, NEIGHBOURS = 64, 32, 8
+# The number of training images to show.
+NEIGHBOURS = 8
 # Seconds between two reports of the progress.
 INTERVAL = 0.2
 
@@ -80,7 +80,7 @@ class _Server:
         """Answer with the explanation, before the training images are compared, which takes longer."""
         answer = Answer(request, doing="comparing with the training images", classes=tuple(explainer.classes))
         try:
-            answer = replace(answer, explained=explainer.explain(request.source, None, SIDE))
+            answer = replace(answer, explained=explainer.explain(request.source, None, request.side))
         except (Exception, SystemExit) as error:
             answer = replace(answer, doing="", problem=problem_of(error))
         self._send(answer)
@@ -88,7 +88,8 @@ class _Server:
     def _add_neighbours(self, explainer: Explainer) -> None:
         answer = self._answer
         if answer is not None and answer.explained is not None:
-            found = explainer.neighbours(answer.request.source, NEIGHBOURS, SMALL_SIDE)
+            request = answer.request
+            found = explainer.neighbours(request.source, NEIGHBOURS, request.side // 2)
             self._send(replace(answer, doing="", fraction=None, neighbours=tuple(found)))
 
     def _report(self, doing: str, fraction: float | None) -> None:

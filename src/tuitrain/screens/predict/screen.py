@@ -25,6 +25,7 @@ from tuitrain.widgets.picture import PictureView
 from tuitrain.widgets.shorten import shorten
 from tuitrain.widgets.terminal.colors import MUTED
 from tuitrain.widgets.terminal.footer import FittingFooter
+from tuitrain.widgets.terminal.pictures import pixels_to_request, side_to_request
 
 TICK = 0.1
 # Columns of a percentage, and the longest name of a class.
@@ -99,13 +100,13 @@ class PredictScreen(Screen[None]):
         answer = self._shown
         if self._explaining and answer is not None and answer.top:
             source = Source(path=answer.path)
-            self._explanations.request(ExplainRequest(answer.request.folder, answer.request.which, source))
+            side = side_to_request(self.app)
+            self._explanations.request(ExplainRequest(answer.request.folder, answer.request.which, source, side))
 
     def _ask(self) -> None:
         """Request the present picture in the present size of its widget."""
         if self._request is not None:
-            size = self.query_one("#picture").size
-            width, height = max(1, size.width), max(2, 2 * size.height)
+            width, height = pixels_to_request(self.app, self.query_one("#picture").size)
             self._request = replace(self._request, which=self._which, width=width, height=height)
             self._process.request(self._request)
             self._show_about()

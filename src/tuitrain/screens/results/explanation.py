@@ -17,6 +17,7 @@ from tuitrain.widgets.explanation import ExplanationPanel
 from tuitrain.widgets.panels.fixed_text import FixedText
 from tuitrain.widgets.terminal.colors import MUTED
 from tuitrain.widgets.terminal.footer import FittingFooter
+from tuitrain.widgets.terminal.pictures import side_to_request
 
 TICK = 0.1
 
@@ -55,7 +56,8 @@ class ExplanationScreen(Screen[None]):
         sample = self._samples.selected
         assert sample is not None
         source = Source(self._evaluation.split, sample.index, sample.file)
-        self._process.request(Request(str(self._folder.path.absolute()), self._evaluation.checkpoint, source))
+        folder, side = str(self._folder.path.absolute()), side_to_request(self.app)
+        self._process.request(Request(folder, self._evaluation.checkpoint, source, side))
         position = f"{self._evaluation.split} · {self._samples.cursor + 1:,} of {self._samples.count:,}"
         self.query_one("#head", FixedText).show(
             Content.assemble(

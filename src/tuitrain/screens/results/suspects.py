@@ -27,6 +27,7 @@ from tuitrain.widgets.panels.fixed_text import FixedText
 from tuitrain.widgets.tables.suspects import SuspectsTable
 from tuitrain.widgets.terminal.colors import MUTED
 from tuitrain.widgets.terminal.footer import FittingFooter
+from tuitrain.widgets.terminal.pictures import side_to_request
 
 # Rows of the table: nobody looks through more.
 ROWS = 1000
@@ -165,7 +166,8 @@ class SuspectsScreen(ExportScreen):
         if (suspect := self.selected) is not None:
             image = suspect.image
             source = Source(image.split, image.index, image.file)
-            self._explanations.request(ExplainRequest(str(self._folder.path.absolute()), "last", source))
+            folder, side = str(self._folder.path.absolute()), side_to_request(self.app)
+            self._explanations.request(ExplainRequest(folder, "last", source, side))
             self._show()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002

@@ -16,7 +16,7 @@ from tuitrain.analysis import units
 from tuitrain.runs.records import Sample
 from tuitrain.text import plain
 from tuitrain.widgets.shorten import shorten, shorten_start
-from tuitrain.widgets.terminal.pictures import draws_shades, picture_line, thumbnail, thumbnail_size
+from tuitrain.widgets.terminal.pictures import picture_area, picture_line
 
 SMALL, LARGE = 16, 32
 GAP = 2
@@ -105,6 +105,10 @@ class Samples(ScrollView, can_focus=True):
     def on_resize(self, _: Resize) -> None:
         self._update_layout()
 
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        self._update_layout()
+
     def _update_layout(self) -> None:
         self._arrange(large=self._chosen_large is not False)
         if self._chosen_large is None and self.virtual_size.height > self.scrollable_content_region.height:
@@ -115,11 +119,11 @@ class Samples(ScrollView, can_focus=True):
         self._large = large
         width = self.scrollable_content_region.width
         side = LARGE if large else SMALL
-        sizes = [thumbnail_size(sample, side) for sample in self._samples]
+        sizes = [picture_area(self.app, sample, side) for sample in self._samples]
         caption = max((cell_len(line) for lines in self._captions for line in lines), default=0)
         widest = max([size.width for size in sizes] + [min(caption, MAX_WIDTH)], default=side)
-        tallest = max((size.height for size in sizes), default=side)
-        self._tile = Size(max(1, min(widest, width)), (tallest + 1) // 2 + CAPTION + 1)
+        tallest = max((size.height for size in sizes), default=side // 2)
+        self._tile = Size(max(1, min(widest, width)), tallest + CAPTION + 1)
         self._columns = max(1, (width + GAP) // (self._tile.width + GAP))
         self.virtual_size = Size(width, -(-len(self._samples) // self._columns) * self._tile.height)
 
@@ -146,10 +150,10 @@ class Samples(ScrollView, can_focus=True):
             return [Segment(fitted.ljust(self._tile.width if under else 0), style)]
         if caption == CAPTION:
             return []
-        image = thumbnail(self._samples[number], LARGE if self._large else SMALL)
-        if image is None:
+        drawn = picture_line(self.app, self._samples[number], LARGE if self._large else SMALL, line)
+        if drawn is None:
             return [Segment("?", self.get_component_rich_style("samples--muted"))] if line == 0 else []
-        return picture_line(image, line, shades=draws_shades(self.app))
+        return drawn
 
 
 def _caption(sample: Sample, names: Sequence[str]) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from textual.strip import Strip
 from tuitrain.hosts.preview.sheet import Sheet, SheetPicture
 from tuitrain.text import plain
 from tuitrain.widgets.shorten import shorten
-from tuitrain.widgets.terminal.pictures import draws_shades, picture_line, thumbnail, thumbnail_size
+from tuitrain.widgets.terminal.pictures import picture_area, picture_line
 
 # Possible sides of a picture in pixels, and the fewest columns for which a larger one is chosen.
 SIDES = (64, 48, 32, 24, 16)
@@ -55,6 +55,10 @@ class AugmentedImages(ScrollView, can_focus=True):
     def on_resize(self, _: Resize) -> None:
         self._update_layout()
 
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        self._update_layout()
+
     def _update_layout(self) -> None:
         rows, area = self._sheet.rows if self._sheet else (), self.scrollable_content_region.size
         if rows:
@@ -71,8 +75,8 @@ class AugmentedImages(ScrollView, can_focus=True):
         return rows * tile.height <= area.height and MIN_COLUMNS * tile.width - GAP <= area.width
 
     def _tile_size(self, picture: SheetPicture, side: int) -> Size:
-        size = thumbnail_size(picture, side)
-        return Size(size.width + GAP, (size.height + 1) // 2 + 1)
+        size = picture_area(self.app, picture, side)
+        return Size(size.width + GAP, size.height + 1)
 
     def render_line(self, y: int) -> Strip:
         width = self.scrollable_content_region.width
@@ -97,6 +101,4 @@ class AugmentedImages(ScrollView, can_focus=True):
         return segments
 
     def _picture_line(self, picture: SheetPicture, line: int) -> Strip:
-        rows = thumbnail(picture, self._side)
-        segments = picture_line(rows, line, shades=draws_shades(self.app)) if rows else []
-        return Strip(segments).adjust_cell_length(self._tile.width)
+        return Strip(picture_line(self.app, picture, self._side, line) or ()).adjust_cell_length(self._tile.width)

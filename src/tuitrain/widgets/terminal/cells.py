@@ -15,6 +15,7 @@ from rich.segment import Segment
 from textual.geometry import Size
 from textual.strip import Strip
 
+from tuitrain.widgets.terminal.kitty import FOREGROUND, PLACEHOLDER, number_of
 from tuitrain.widgets.terminal.textual_internals import ChopsUpdate, CompositorUpdate, LayoutUpdate, style_codes
 
 # Latin, Greek, Cyrillic, box drawing, blocks and braille take one cell each; other widths are looked up.
@@ -67,6 +68,11 @@ class Cells:
         self._shown = [_blank(self.size.width, _UNKNOWN) for _ in self._wanted]
         self._touched = set(range(self.size.height))
 
+    def pictures(self) -> set[int]:
+        """Return the numbers of the pictures that the screen should show."""
+        cells = (char for chars, _ in self._wanted for char in chars)
+        return {number_of(char) for char in cells if char[:1] == PLACEHOLDER}
+
     def take_changes(self) -> str:
         """Return the output that updates the terminal, and assume that it is written. It resets the style and leaves
         the cursor at an unspecified position."""
@@ -97,7 +103,7 @@ class Cells:
             escape, pen = _change(pen, wanted, char == " ")
             out.append(escape + char)
             # Terminals disagree on the width of characters that are not narrow.
-            cursor = x + 1 if _NARROW.fullmatch(char) else -1
+            cursor = x + 1 if _NARROW.fullmatch(char) or char[0] == PLACEHOLDER else -1
         return pen
 
 
@@ -130,6 +136,10 @@ def _put(chars: list[str], pens: list[Pen], x: int, segment: Segment, colors: Co
     end = min(x + len(new), len(chars))
     chars[x:end] = new[: end - x]
     pens[x:end] = [pen] * (end - x) if " " not in text else [blank if char == " " else pen for char in new[: end - x]]
+    if PLACEHOLDER in text:
+        # A dialog changes the colors of the screen below, but this one identifies the picture.
+        picture = _interned(Pen(FOREGROUND, pen.background, frozenset()))
+        pens[x:end] = [picture if chars[at][:1] == PLACEHOLDER else pens[at] for at in range(x, end)]
     return x + len(new)
 
 

@@ -7,6 +7,7 @@ from textual.app import App
 
 from tuitrain.text import plain
 from tuitrain.widgets.terminal.textual_internals import write_to_terminal
+from tuitrain.widgets.terminal.tmux import passed_through
 
 _titles: WeakKeyDictionary[App[None], str] = WeakKeyDictionary()
 
@@ -31,10 +32,8 @@ def restore_title(app: App[None]) -> None:
 def alert(app: App[None], text: str) -> None:
     """Ring the bell and send a desktop notification (OSC 9), through tmux if necessary."""
     notification = f"\x1b]9;{plain(text, 200)}\x07"
-    if os.environ.get("TMUX"):
-        notification = f"\x1bPtmux;{notification.replace(chr(27), chr(27) * 2)}\x1b\\"
     app.bell()
-    write_to_terminal(app, notification)
+    write_to_terminal(app, passed_through(notification))
 
 
 def clipboard_condition() -> str:

@@ -6,8 +6,10 @@ from typing import Literal
 
 from textual.events import Resize
 from textual.geometry import Size
+from textual.widget import Widget
 
 from tuitrain.widgets.terminal.cells import Cells
+from tuitrain.widgets.terminal.images import Images
 from tuitrain.widgets.terminal.textual_internals import (
     SYNC_END,
     SYNC_START,
@@ -34,6 +36,8 @@ class PaintedApp(InternalsApp):
     def __init__(self) -> None:
         super().__init__()
         self._cells = Cells()
+        self.images: Images | None = None
+        """The pictures of a terminal that draws them in cells; None if text must show pictures."""
         self.written = 0
         """Bytes of screen updates written so far."""
         self.slow_line: Literal["auto", "on", "off"] = "auto"
@@ -56,12 +60,14 @@ class PaintedApp(InternalsApp):
         if self._saturated():
             return
         text = self._cells.take_changes()
-        if not text:
+        pictures = self._picture_commands()
+        if not text and not pictures:
             return
         x, y = self.screen.outer_size.clamp_offset(self.cursor_position)
         text += f"\x1b[{y + 1};{x + 1}H"
         if self.supports_sync and len(text) >= _SYNC_SIZE:
             text = f"{SYNC_START}{text}{SYNC_END}"
+        text = pictures + text
         now = monotonic()
         if self._probe_sent is None and now - self._last_probe > _PROBE_INTERVAL:
             self._probe_sent = self._last_probe = now
@@ -69,6 +75,52 @@ class PaintedApp(InternalsApp):
             text += _PROBE
         self.written += len(text.encode())
         write_to_terminal(self, text)
+
+    def _picture_commands(self) -> str:
+        """Return the sequences that send pictures of which the terminal shows cells, and delete others."""
+        if self.images is None or not len(self.images):
+            return ""
+        if self.images.dropped:
+            self.images.dropped = False
+            self.call_later(self.redraw_pictures)
+        return self.images.take_commands(self._cells.pictures())
+
+    def use_images(self, images: Images | None) -> None:
+        """Draw pictures by the terminal's graphics or, with None, as text."""
+        self.images = images
+        self.redraw_pictures()
+
+    def redraw_pictures(self) -> None:
+        """Draw all widgets again; some keep cells of pictures."""
+        for screen in self.screen_stack:
+            for widget in screen.walk_children(Widget):
+                widget.notify_style_update()
+                widget.refresh()
+
+    def resend_pictures(self) -> None:
+        """Send the pictures on the screen again, because the terminal may not have them."""
+        if self.images is not None:
+            self.images.forget()
+        self._write_changes()
+
+    def export_screenshot(self, *, title: str | None = None, simplify: bool = False) -> str:
+        # A file shows pictures as text only.
+        images = self.images
+        if images is not None:
+            self.use_images(None)
+        try:
+            return super().export_screenshot(title=title, simplify=simplify)
+        finally:
+            if images is not None:
+                self.use_images(images)
+
+    def delete_pictures(self) -> None:
+        """Delete all pictures from the terminal."""
+        if self.images is not None:
+            write_to_terminal(self, self.images.delete_all())
+
+    def before_restore(self) -> None:
+        self.delete_pictures()
 
     def _saturated(self) -> bool:
         """Return whether too many bytes are unconfirmed; then changes wait for the next answer to a probe."""
@@ -100,4 +152,4 @@ class PaintedApp(InternalsApp):
 
     def action_redraw(self) -> None:
         self._cells.invalidate()
-        self._write_changes()
+        self.resend_pictures()

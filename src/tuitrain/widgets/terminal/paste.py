@@ -1,4 +1,4 @@
-"""Hand a bracketed paste over as one event, and drop reports of the terminal that are not keys."""
+"""Hand a bracketed paste over as one event, and drop most reports of the terminal that are not keys."""
 
 import re
 from collections.abc import Iterable
@@ -18,7 +18,17 @@ _SEQUENCE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 _REPORT = re.compile(
     r"\x1b(?:\[(?:M...|<[-;\d]*[Mm]|[?>=][;:\d]*[A-Za-z])|[\]P_^][^\x07\x1b]*(?:\x07|\x1b\\))", re.DOTALL
 )
+# The answer to XTVERSION.
+_VERSION = re.compile(r"\x1bP>\|([^\x07\x1b]{0,100})\x1b\\")
 _REPORT_BEGINNING = re.compile(r"\x1b(?:\[(?:M.{0,2}|<[-;\d]*|[?>=][;:\d]*)|[\]P_^][^\x07\x1b]*\x1b?)\Z", re.DOTALL)
+
+
+class TerminalVersion(Message, bubble=False):
+    """The terminal has reported its name and version, such as `kitty(0.41.1)`."""
+
+    def __init__(self, version: str) -> None:
+        super().__init__()
+        self.version = version
 
 
 class PasteParser(XTermParser):
@@ -46,6 +56,7 @@ class PasteParser(XTermParser):
         while rest:
             if self._pasted is None:
                 keys, start, rest = rest.partition(START)
+                yield from (TerminalVersion(match[1]) for match in _VERSION.finditer(keys))
                 keys = _REPORT.sub("", keys)
                 if not start:
                     keys, self._held = _split_beginning(keys, START)

@@ -1,10 +1,12 @@
-"""Draw small pictures as text: two pixels per cell, or shades of gray in characters."""
+"""Draw small pictures in cells: by the terminal's graphics, as two pixels per cell, or as characters for shades."""
 
+import fcntl
+import struct
 import sys
-from collections.abc import Sequence
+import termios
 from functools import lru_cache
 from itertools import zip_longest
-from typing import Any, Protocol
+from typing import Any
 
 from rich.color import Color
 from rich.segment import Segment
@@ -12,21 +14,15 @@ from rich.style import Style
 from textual.app import App
 from textual.geometry import Size
 
+from tuitrain.widgets.terminal.images import Images
+from tuitrain.widgets.terminal.painter import PaintedApp
+from tuitrain.widgets.terminal.thumbnails import Picture, Pixel, is_consistent, reduced, thumbnail, thumbnail_size
+
 SHADES = " .:-=+*#%@"
-Pixel = tuple[int, int, int]
-
-
-class Picture(Protocol):
-    """An image with `height` * `width` * `channels` bytes, with 1 or 3 channels; hashable."""
-
-    @property
-    def height(self) -> int: ...
-    @property
-    def width(self) -> int: ...
-    @property
-    def channels(self) -> int: ...
-    @property
-    def pixels(self) -> bytes: ...
+# The largest side in pixels of a picture that the terminal draws, and of one in an explanation: text has less pixels.
+MAX_SIDE, GRAPHICS_SIDE, TEXT_SIDE = 384, 160, 64
+# The pixels of a cell that text draws, and of a terminal's cell if it does not report them.
+_TEXT_CELL, _USUAL_CELL = Size(1, 2), Size(10, 20)
 
 
 def has_few_colors(app: App[Any]) -> bool:
@@ -37,44 +33,88 @@ def has_few_colors(app: App[Any]) -> bool:
 def draws_shades(app: App[Any]) -> bool:
     """Return whether pictures are drawn as characters, because the terminal lacks half blocks or colors."""
     utf8 = "utf" in (getattr(sys.__stderr__, "encoding", "") or "utf-8").lower()
-    return not utf8 or has_few_colors(app)
+    return _images(app) is None and (not utf8 or has_few_colors(app))
 
 
-def picture_line(rows: Sequence[list[Pixel]], line: int, *, shades: bool) -> list[Segment]:
-    """Return line `line` of a picture with these rows of pixels, two per line; empty below the picture."""
-    if 2 * line >= len(rows):
+def pixels_to_request(app: App[Any], room: Size) -> Size:
+    """Return the largest size in pixels that a picture in a room of cells can use."""
+    cell = _picture_cell(app)
+    width, height = max(1, room.width) * cell.width, max(1, room.height) * cell.height
+    scale = min(1.0, MAX_SIDE / max(width, height)) if cell != _TEXT_CELL else 1.0
+    return Size(round(width * scale), round(height * scale))
+
+
+def side_to_request(app: App[Any]) -> int:
+    """Return the largest side in pixels that a picture of an explanation can use."""
+    return TEXT_SIDE if _picture_cell(app) == _TEXT_CELL else GRAPHICS_SIDE
+
+
+def picture_area(app: App[Any], picture: Picture, side: int) -> Size:
+    """Return the cells of a picture with at most `side` columns and half as many lines."""
+    if _images(app) is not None and is_consistent(picture):
+        return _fitted(picture, Size(side, max(1, side // 2)))
+    width, height = thumbnail_size(picture, side)
+    return Size(width, (height + 1) // 2)
+
+
+def picture_line(app: App[Any], picture: Picture, side: int, line: int) -> list[Segment] | None:
+    """Return a line of a picture with at most `side` columns and half as many lines. It is empty below the picture,
+    and None if the pixels are inconsistent."""
+    return _line(app, picture, picture_area(app, picture, side), side, line) if is_consistent(picture) else None
+
+
+def whole_picture_line(app: App[Any], picture: Picture, room: Size, line: int) -> list[Segment]:
+    """Return a line of a picture that is as large as its room; as text, the pixels may limit it. It is empty below the
+    picture."""
+    if not (is_consistent(picture) and room):
+        return []
+    factor = max(-(-picture.width // room.width), -(-picture.height // (2 * room.height)))
+    side = -(-max(picture.width, picture.height) // factor)
+    return _line(app, picture, _fitted(picture, room), side, line)
+
+
+def _fitted(picture: Picture, room: Size) -> Size:
+    """Return the largest area of the terminal's cells that a picture fills in its proportions."""
+    cell = _terminal_cell()
+    scale = min(room.width * cell.width / picture.width, room.height * cell.height / picture.height)
+    columns, lines = round(picture.width * scale / cell.width), round(picture.height * scale / cell.height)
+    return Size(min(room.width, max(1, columns)), min(room.height, max(1, lines)))
+
+
+def _line(app: App[Any], picture: Picture, area: Size, side: int, line: int) -> list[Segment]:
+    """Return a line of a picture: in an area of cells by graphics, or as text of at most `side` columns."""
+    if (images := _images(app)) is not None:
+        if line >= area.height:
+            return []
+        # Over a slow connection, send no more pixels than text would show.
+        sent = reduced(picture, min(MAX_SIDE, side) if _picture_cell(app) == _TEXT_CELL else MAX_SIDE)
+        if (segment := images.line(sent, area, line)) is not None:
+            return [segment]
+    rows = thumbnail(picture, side)
+    if rows is None or 2 * line >= len(rows):
         return []
     upper, lower = rows[2 * line], rows[2 * line + 1] if 2 * line + 1 < len(rows) else None
-    return _ascii_shades(upper, lower) if shades else _half_blocks(upper, lower)
+    return _ascii_shades(upper, lower) if draws_shades(app) else _half_blocks(upper, lower)
 
 
-@lru_cache(maxsize=512)
-def thumbnail(picture: Picture, side: int) -> list[list[Pixel]] | None:
-    """Return rows of (red, green, blue), at most `side` by `side`; None if its pixels are inconsistent."""
-    pixels, height, width, channels = picture.pixels, picture.height, picture.width, picture.channels
-    if channels not in (1, 3) or min(height, width) < 1 or len(pixels) != height * width * channels:
-        return None
-    factor = _factor(height, width, side)
-    rows = [range(y, min(y + factor, height)) for y in range(0, height, factor)]
-    columns = [range(x, min(x + factor, width)) for x in range(0, width, factor)]
-    return [[_mean(pixels, row, column, width, channels) for column in columns] for row in rows]
+def _images(app: App[Any]) -> Images | None:
+    return app.images if isinstance(app, PaintedApp) else None
 
 
-def _mean(pixels: bytes, rows: range, columns: range, width: int, channels: int) -> Pixel:
-    """Average a box, using at most 8 by 8 of its pixels."""
-    rows, columns = rows[:: -(-len(rows) // 8)], columns[:: -(-len(columns) // 8)]
-    offsets = [(y * width + x) * channels for y in rows for x in columns]
-    red, green, blue = (sum(pixels[offset + c % channels] for offset in offsets) // len(offsets) for c in range(3))
-    return red, green, blue
+def _picture_cell(app: App[Any]) -> Size:
+    """Return how many pixels a cell is worth: those of the terminal, or those of text, also over a slow connection."""
+    return _terminal_cell() if isinstance(app, PaintedApp) and app.images is not None and not app.slow else _TEXT_CELL
 
 
-def _factor(height: int, width: int, side: int) -> int:
-    return max(1, -(-max(height, width) // side))
-
-
-def thumbnail_size(picture: Picture, side: int) -> Size:
-    factor = _factor(picture.height, picture.width, side)
-    return Size(min(side, -(-max(1, picture.width) // factor)), min(side, -(-max(1, picture.height) // factor)))
+def _terminal_cell() -> Size:
+    """Return the width and height of a cell in pixels."""
+    try:
+        # Textual draws on stderr.
+        answer = fcntl.ioctl(2 if sys.__stderr__ is None else sys.__stderr__.fileno(), termios.TIOCGWINSZ, bytes(8))
+    except (OSError, ValueError):
+        return _USUAL_CELL
+    lines, columns, width, height = struct.unpack("HHHH", answer)
+    return Size(width // columns, height // lines) if 0 < columns <= width and 0 < lines <= height else _USUAL_CELL
 
 
 def _half_blocks(upper: list[Pixel], lower: list[Pixel] | None) -> list[Segment]:

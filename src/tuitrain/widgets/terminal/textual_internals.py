@@ -54,6 +54,15 @@ class InternalsApp(App[None]):
     async def before_exit(self) -> None:
         """Run after the last update and before the terminal is restored; subclasses override this."""
 
+    def before_restore(self) -> None:
+        """Run before the terminal is restored, also after a failure; subclasses override this."""
+
+    async def _process_messages_loop(self) -> None:
+        try:
+            await super()._process_messages_loop()
+        finally:
+            self.before_restore()
+
     @property
     def crash(self) -> Exception | None:
         """The exception that ended the app, or None."""

@@ -1,0 +1,60 @@
+"""Choose how pictures are drawn: by the terminal's graphics, or as text."""
+
+import asyncio
+import os
+
+from tuitrain.app.appearance import Appearance
+from tuitrain.config import preferences
+from tuitrain.machine.graphics import TmuxClient, draws_pictures, may_draw_pictures, tmux_client
+from tuitrain.widgets.terminal.images import Images
+from tuitrain.widgets.terminal.paste import TerminalVersion
+from tuitrain.widgets.terminal.textual_internals import write_to_terminal
+
+# XTVERSION: the terminal reports its name and version.
+_VERSION_QUERY = "\x1b[>q"
+# Seconds between two questions to tmux: another terminal may attach at any time.
+TMUX_INTERVAL = 2.0
+
+
+class Graphics(Appearance):
+    """Use the terminal's graphics if it has them, unless the user prefers otherwise."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._choice = preferences.load().pictures
+        self._draws_pictures = False
+        self._client = TmuxClient()
+
+    def on_mount(self) -> None:
+        if "TMUX" in os.environ:
+            self.run_task(self._follow_tmux())
+        elif may_draw_pictures():
+            write_to_terminal(self, _VERSION_QUERY)
+        self._choose()
+
+    def on_terminal_version(self, event: TerminalVersion) -> None:
+        # tmux answers for itself.
+        if "TMUX" not in os.environ:
+            self._draws_pictures = draws_pictures(event.version)
+            self._choose()
+
+    def set_pictures(self, choice: preferences.Pictures) -> None:
+        self._choice = choice
+        preferences.update(pictures=choice)
+        self.delete_pictures()
+        self._choose()
+
+    def _choose(self) -> None:
+        drawn = self._choice == "kitty" or (self._choice == "auto" and self._draws_pictures and not self.no_color)
+        if drawn != (self.images is not None):
+            self.use_images(Images() if drawn else None)
+
+    async def _follow_tmux(self) -> None:
+        while True:
+            client = await asyncio.to_thread(tmux_client)
+            if client != self._client:
+                self._client, self._draws_pictures = client, client.draws_pictures
+                self._choose()
+                # A new terminal has no pictures, and tmux passes none on while another window is visible.
+                self.resend_pictures()
+            await asyncio.sleep(TMUX_INTERVAL)
