@@ -1,13 +1,15 @@
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from tuitrain.analysis import summary
 from tuitrain.config.schema import Config
 from tuitrain.config.values import override
 from tuitrain.runs.catalog.listing import Entry
 from tuitrain.runs.folder import RunFolder
-from tuitrain.runs.records import RunInfo, ShownStatus, State
+from tuitrain.runs.process import this_process
+from tuitrain.runs.records import RunInfo, ShownStatus, State, Waiting
 
 
 def entry(status: ShownStatus, state: State | None = None, *settings: str) -> Entry:
@@ -32,6 +34,14 @@ def test_a_running_run_says_how_far_it_is_and_how_long_it_takes() -> None:
 
 def test_a_run_that_has_not_begun() -> None:
     assert texts(entry("queued", State(epochs=10))) == ("queued", "0/10", "-")
+
+
+def test_a_queued_run_waits_is_held_or_starts() -> None:
+    waiting = Waiting(by="queue", since=0.0)
+    assert summary.status(entry("queued", State(waiting=waiting))) == "queued"
+    assert summary.status(entry("queued", State(waiting=structs.replace(waiting, held=True)))) == "held"
+    assert summary.status(entry("queued", State(process=this_process()))) == "starting"
+    assert summary.status(entry("queued", State(process=this_process(), phase="waiting for one"))) == "queued"
 
 
 def test_a_paused_and_an_interrupted_run_promise_no_end() -> None:

@@ -9,7 +9,7 @@ from tuitrain.config.conditions import unused
 from tuitrain.config.formatting import format_value
 from tuitrain.config.values import changed_settings
 from tuitrain.runs.catalog.listing import Entry
-from tuitrain.runs.records import Best, Score
+from tuitrain.runs.records import Best, Score, ShownStatus, State
 
 if TYPE_CHECKING:
     from tuitrain.runs.follower import Follower
@@ -80,14 +80,22 @@ def result(run: "Follower") -> tuple[str, str] | None:
     )
 
 
+def status_name(status: ShownStatus, state: State | None) -> str:
+    """Return the status in a word: of a queued run, `held` if the queue must not start it, and `starting` if its
+    process loads torch."""
+    if status != "queued" or state is None:
+        return status
+    if state.waiting is not None:
+        return "held" if state.waiting.held else status
+    # A run that waits for another one, or that moves to another process, has a phase.
+    return "starting" if state.process is not None and not state.phase else status
+
+
 def status(entry: Entry) -> str:
-    """Return the status, with the progress of an unfinished run, `running 62 %`, or `held` for a waiting run that is
-    held."""
-    if entry.status == "queued" and entry.state.waiting and entry.state.waiting.held:
-        return "held"
+    """Return the status, with the progress of an unfinished run: `running 62 %`."""
     if entry.status in ("running", "paused") and entry.state.steps:
         return f"{entry.status} {100 * entry.state.step / entry.state.steps:.0f} %"
-    return entry.status
+    return status_name(entry.status, entry.state)
 
 
 def remaining(entry: Entry) -> float | None:

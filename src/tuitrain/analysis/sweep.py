@@ -7,6 +7,7 @@ from typing import Any
 from msgspec import Struct
 
 from tuitrain.analysis import units
+from tuitrain.analysis.summary import status_name
 from tuitrain.analysis.table.groups import MeanSD, mean_sd
 from tuitrain.config.formatting import format_value
 from tuitrain.config.settings import BEST
@@ -223,4 +224,4 @@ def reason(outcome: Outcome) -> str:
 
 def display_status(outcome: Outcome) -> str:
     """Return the status to show: "pruned" for a run that the sweep stopped early."""
-    return "pruned" if outcome.problem.startswith("Pruned") else outcome.status
+    return "pruned" if outcome.problem.startswith("Pruned") else status_name(outcome.status, outcome.state)

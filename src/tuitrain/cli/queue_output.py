@@ -52,7 +52,8 @@ def _waits(run: Entry) -> bool:
 
 
 def _training_line(run: Entry) -> list[str]:
-    progress = f"{run.status}, epoch {summary.epochs(run)}" if run.state.started else "starting"
+    progress = summary.status_name(run.status, run.state)
+    progress += f", epoch {summary.epochs(run)}" if run.state.started else ""
     return ["", plain(run.info.name, 40), plain(run.folder.id), plain(run.info.hardware, 40), "", "", progress]
 
 

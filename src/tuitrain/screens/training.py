@@ -10,6 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.widgets import ContentSwitcher, Log
 
+from tuitrain.analysis.summary import status_name
 from tuitrain.analysis.waiting import reason
 from tuitrain.config.formatting import format_value
 from tuitrain.config.schedule import Extension
@@ -122,7 +123,7 @@ class TrainingScreen(ExportScreen):
         self._slurm.look(lambda: waiting_runs([(self.run.folder, self.run.state)]), idle_seconds(self.app))
         state = self.run.state
         progress = f"{100 * state.step / state.steps:.0f} % " if state.steps and state.active else ""
-        notifications.set_title(self.app, f"{progress}{self.run.info.name} · {self.run.status}")
+        notifications.set_title(self.app, f"{progress}{self.run.info.name} · {status_name(self.run.status, state)}")
         self._show_page()
         self._show_lines()
         self.refresh_bindings()
@@ -154,11 +155,11 @@ class TrainingScreen(ExportScreen):
             self.query_one(f"#{current}", ChartPair).show(self.run)
 
     def _show_log(self) -> None:
-        """Append what the run has printed. Until it prints something, show its phase."""
+        """Append what the run has printed. Until it prints something, show what it does."""
         log, new_lines = self.query_one(Log), self.run.log_lines - self._logged
         lines = [plain(line, 1000) for line in list(self.run.log)[-new_lines:]] if new_lines > 0 else []
         if not self.run.log_lines:
-            lines = [f"{plain(self.run.state.phase or self.run.status, 60)} · nothing printed yet"]
+            lines = [f"{plain(self.activity if self._active else self.run.status, 60)} · nothing printed yet"]
         if lines != [self._placeholder]:
             if self._placeholder:
                 log.clear()

@@ -87,7 +87,8 @@ def _document(entry: Entry, *, layers: bool) -> dict[str, Any]:
 def _print_state(entry: Entry) -> None:
     """Print name, state, settings and scores of a run."""
     state = entry.state
-    print_line(f"{plain(entry.info.name)} · {entry.status} · {plain(entry.folder.path, 1000)}")
+    status = summary.status_name(entry.status, state)
+    print_line(f"{plain(entry.info.name)} · {status} · {plain(entry.folder.path, 1000)}")
     if state.reason:
         print_line(plain(state.reason))
     if waiting := waits_for_slurm(state):

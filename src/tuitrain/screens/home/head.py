@@ -7,6 +7,7 @@ from time import monotonic
 
 from textual.content import Content
 
+from tuitrain.analysis.summary import status_name
 from tuitrain.analysis.table.state import TableState
 from tuitrain.machine.load import Machine
 from tuitrain.machine.tables import load_text, short_gpu_text
@@ -44,12 +45,12 @@ class HomeHead(FixedText):
 
     def show_runs(self, state: TableState, hint: str, unread: int, runs_dir: Path) -> None:
         """Show the counts and a hint about a key; `unread` is the number of runs not read yet."""
-        counts = Counter(run.status for run in state.runs)
+        counts = Counter(status_name(run.status, run.state) for run in state.runs)
         total, marked, hidden = len(state.runs), len(state.markers()), state.hidden_marks
         parts = [f"{total:,} run{'s' * (total != 1)}"]
         parts += [
             f"{counts[status]:,} {status}"
-            for status in ("running", "paused", "interrupted", "queued")
+            for status in ("running", "paused", "interrupted", "starting", "queued", "held")
             if counts[status]
         ]
         parts += [f"{marked:,} marked" + (f" ({hidden:,} hidden)" if hidden else "")] if marked else []

@@ -36,7 +36,7 @@ def head(run: Follower, width: int, activity: str = "") -> Content:
     """Return name, settings, status and estimated end; `activity` is shown in place of the status."""
     state = run.state
     status = activity or (
-        run.status
+        summary.status_name(run.status, state)
         if run.status != "running" or state.phase in ("", "training")
         else plain(state.phase.partition(" ")[0], 16)
     )
@@ -123,7 +123,9 @@ def _memory(run: Follower) -> str:
 
 def _preparation(state: State) -> str:
     """Return what happens before the first step of an active run."""
-    return plain(state.phase, 120) or state.status if state.active and not (state.step or state.train) else ""
+    if not state.active or state.step or state.train:
+        return ""
+    return plain(state.phase, 120) or summary.status_name(state.status, state)
 
 
 def _latest(run: Follower, column: str) -> float | None:

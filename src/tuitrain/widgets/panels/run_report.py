@@ -28,7 +28,7 @@ def headline(run: Follower, evaluation: Evaluation | None) -> Content:
     """Return `name · finished 13:02 · last test 70.13 % (7,013 of 10,000) · loss 1.0214`."""
     state = run.state
     ended = f" {units.clock(state.ended)}" if state.ended else ""
-    status = (run.status, STATUS_STYLES.get(run.status, ""))
+    status = (run_summary.status_name(run.status, state), STATUS_STYLES.get(run.status, ""))
     line = Content.assemble((plain(run.info.name, 60), "bold"), " · ", status, ended)
     if evaluation is None:
         reason = plain(run.problem or state.reason)
