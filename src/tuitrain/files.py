@@ -5,13 +5,15 @@ for writing, changes a file that has a second name, or waits for a pipe.
 """
 
 import errno
+import fcntl
+import glob
 import os
 import secrets
 import shutil
 import stat
 import tempfile
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -125,6 +127,31 @@ def remove_drafts(path: Path) -> None:
         else:
             with suppress(OSError):
                 draft.unlink()
+
+
+@contextmanager
+def kept_draft(folder: Path) -> Iterator[None]:
+    """Keep a draft from `remove_abandoned_drafts` while the context lasts, if the file system has locks."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        with suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def remove_abandoned_drafts(path: Path) -> None:
+    """Remove the drafts that killed processes left while they replaced `path` within `kept_draft`. Other processes may
+    replace it at the same time."""
+    for folder in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        with suppress(OSError):
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder, ignore_errors=True)
+            finally:
+                os.close(descriptor)
 
 
 def _sync(path: Path) -> None:

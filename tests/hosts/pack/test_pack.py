@@ -11,7 +11,9 @@ from hosts.pack.conftest import silent, write_index
 from tuitrain.config.schema import Config
 from tuitrain.config.values import override
 from tuitrain.errors import PackError, RunError
+from tuitrain.files import kept_draft, remove_abandoned_drafts
 from tuitrain.hosts.pack import pack as module
+from tuitrain.hosts.pack.bundle import write_items
 from tuitrain.hosts.pack.pack import Packed, PackSpec, describe, pack
 from tuitrain.hosts.pack.target import Target
 from tuitrain.hosts.pack.wheels import Wheel, get_wheels
@@ -90,6 +92,30 @@ def test_a_failure_leaves_no_half_bundle(
         packed(path, force=True)
     assert "No space left on device" in str(error.value) or isinstance(failure, KeyboardInterrupt)
     assert [file.read_text() for file in path.parent.iterdir()] == ["the last one"]
+
+
+@pytest.mark.usefixtures("index")
+def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
+    abandoned, ours = (tmp_path / f".bundle[1].tar.{word}.tmp" for word in ("1a2b", "3c4d"))
+    (abandoned / "wheels").mkdir(parents=True)
+    ours.mkdir()
+    with kept_draft(ours):
+        packed(tmp_path / "bundle[1].tar")
+    assert ours.is_dir()
+    assert not abandoned.exists()
+
+
+@pytest.mark.usefixtures("index")
+def test_another_process_keeps_the_draft(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "bundle.tar"
+
+    def write_beside_another_process(*arguments: Any) -> None:
+        remove_abandoned_drafts(path)
+        write_items(*arguments)
+
+    monkeypatch.setattr(module, "write_items", write_beside_another_process)
+    packed(path)
+    assert tarfile.is_tarfile(path)
 
 
 def test_pip_fails(index: Path, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from tuitrain.config.code import runs_python
 from tuitrain.config.schema import Config
-from tuitrain.files import replace_by
+from tuitrain.files import kept_draft, remove_abandoned_drafts, replace_by
 from tuitrain.hosts.launch import ProgressCallback
 from tuitrain.hosts.pack.bundle import Item, write_items
 from tuitrain.hosts.pack.contents import Contents, collect
@@ -55,12 +55,14 @@ class Packed(Struct, frozen=True):
 def pack(spec: PackSpec, progress: ProgressCallback) -> Packed:
     """Write the bundle, without running the user's code. Raise TuitrainError if that fails; then no new file exists."""
     check_output_file(spec.path, force=spec.force)
+    remove_abandoned_drafts(spec.path)  # They take gigabytes.
     pip_command()  # Raises an error before anything is downloaded.
     contents = collect(with_absolute_paths(spec.config, spec.runs_dir), spec.original, progress)
     wheels: list[Wheel] = []
 
     def write(draft: Path) -> None:
-        wheels.extend(_write(spec, contents, draft, progress))
+        with kept_draft(draft.parent):
+            wheels.extend(_write(spec, contents, draft, progress))
 
     try:
         spec.path.parent.mkdir(parents=True, exist_ok=True)
