@@ -19,7 +19,7 @@ def work(*arguments: object, **_: object) -> None:
 @pytest.mark.parametrize(
     ("arguments", "function"),
     [
-        (["plan"], "plan.make_plan"),
+        (["plan"], "plan.plan_run"),
         (["lr-find"], "lr_find.find_learning_rate"),
         (["evaluate", "run"], "evaluate.evaluate_checkpoint"),
     ],

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from signal import SIGSEGV
 
 import psutil
 import pytest
@@ -98,3 +99,39 @@ def test_nothing_of_real_size_is_allocated(
 def test_devices_that_are_missing_are_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert main(["plan", "--runs-dir", str(tmp_path), "--set", "training.devices=2"]) == 2
     assert "torch sees no CUDA device. Set training.devices = none" in capsys.readouterr().err
+
+
+NET = """
+import os, signal
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self, classes, channels, image_size, signal=0):
+        super().__init__()
+        self.layer = nn.Linear(channels * image_size ** 2, classes)
+        self.signal = signal
+
+    def forward(self, images):
+        if self.signal:
+            os.kill(os.getpid(), self.signal)
+        return self.layer(images.flatten(1))
+"""
+
+
+@pytest.fixture
+def net(tmp_path: Path) -> Path:
+    (file := tmp_path / "net.py").write_text(NET)
+    return file
+
+
+def test_a_network_of_a_file(capsys: pytest.CaptureFixture[str], tmp_path: Path, net: Path) -> None:
+    status, found = plan(capsys, tmp_path, f"model.name={net}:Net")
+    assert (status, found["parameters"], found["problem"]) == (0, 64 * 10 + 10, "")
+    assert main(["plan", *overrides(*QUICK, f"model.name={net}:Missing")]) == 2
+    assert "does not define Missing" in capsys.readouterr().err
+
+
+def test_a_network_that_ends_its_process(capsys: pytest.CaptureFixture[str], net: Path) -> None:
+    assert main(["plan", *overrides(*QUICK, f"model.name={net}:Net", f"model.args.signal={SIGSEGV:d}")]) == 1
+    end = "tuitrain: No plan: its process was ended by SIGSEGV, probably by your code.\n"
+    assert capsys.readouterr().err.endswith(end)

@@ -297,6 +297,18 @@ def test_an_error_in_a_file_is_that_of_the_network(tmp_path: Path) -> None:
     assert "(mine.py, line 2: raise SystemExit)" in preview.problem
 
 
+def test_a_file_that_ends_the_process(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text("import os\ndef Net(**_):\n    os._exit(0)\n")
+    previewer = PreviewProcess()
+    try:
+        preview = wait_for(previewer, override(Config(), [f"model.name={file}:Net"]))
+        assert preview.problem == "No preview: its process ended, probably by your code."
+        assert wait_for(previewer, Config(), final=False).splits is not None
+    finally:
+        previewer.close()
+
+
 DATA = """
 import pathlib, torch
 pathlib.Path(__file__).with_name("ran").touch()

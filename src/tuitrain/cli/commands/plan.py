@@ -11,14 +11,15 @@ from tuitrain.cli.output import print_json, print_line, progress
 from tuitrain.config.devices import is_distributed
 from tuitrain.config.formatting import format_value
 from tuitrain.config.schema import Config
-from tuitrain.hosts.plan import Plan, make_plan
+from tuitrain.hosts.plan import Plan
+from tuitrain.hosts.plan_process import plan_run
 from tuitrain.text import plain, size
 
 
 def run(options: argparse.Namespace) -> int:
     config, _ = given_config(options)
     with progress() as show:
-        plan = make_plan(config, options.runs_dir, show)
+        plan = plan_run(config, options.runs_dir, show)
     if options.json:
         print_json(document(plan))
     else:

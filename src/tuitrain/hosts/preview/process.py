@@ -8,6 +8,7 @@ from typing import BinaryIO
 
 import msgspec
 
+from tuitrain.config.code import runs_python
 from tuitrain.config.schema import Config
 from tuitrain.hosts.preview.child import Child, serve_and_exit
 from tuitrain.hosts.preview.preview import Preview, add_need, add_network, preview_data
@@ -53,8 +54,9 @@ class PreviewProcess:
 
     def _fail(self) -> None:
         if self._requested is not None:
-            problem = "No preview: its process ended."
-            self.latest = Preview(self._requested.config, problem=problem, final=True)
+            config = self._requested.config
+            cause = ", probably by your code" if runs_python(config) and self._requested.may_run else ""
+            self.latest = Preview(config, problem=f"No preview: its process ended{cause}.", final=True)
 
     def close(self) -> None:
         self._child.close()
