@@ -167,6 +167,17 @@ def test_what_this_python_lacks(server: Server, module: str, without_torch: bool
     server.refuses(words)
 
 
+@pytest.mark.parametrize(
+    ("output", "words"),
+    [("ensurepip is not\navailable\n\nFailing command: x", "lacks what ensurepip installs; install python"),
+     ("a\nError: No space", "venv cannot be created: Error: No space")],
+)  # fmt: skip
+def test_venv_fails(server: Server, output: str, words: str) -> None:
+    script = server.python.read_text()
+    server.python.write_text(script.replace("    -m) ", f"    -m) [ $2 != venv ] || {{ echo '{output}'; exit 1; }}; "))
+    server.refuses(words)
+
+
 @pytest.mark.parametrize("name", ['a"b', "a$b", "a`b", "a\\b"])
 def test_folders_in_which_programs_do_not_start(server: Server, name: str) -> None:
     server.refuses("choose another folder: sh install.sh VENV", str(server.home / name))

@@ -77,7 +77,13 @@ if [ -z "$made" ]; then
         fail "$venv exists and is not a virtual environment; choose another folder: sh install.sh VENV"
     fi
     echo "creating the virtual environment"
-    "$python" -m venv ${WITHOUT_TORCH:+--system-site-packages} -- "$venv" || fail "$venv cannot be created"
+    if ! output=$("$python" -m venv ${WITHOUT_TORCH:+--system-site-packages} -- "$venv" 2>&1); then
+        case $output in
+            # Debian's Python may have ensurepip without the pip that it installs.
+            *ensurepip*) fail "$python lacks what ensurepip installs; install python@PYTHON@-venv, or $advice" ;;
+        esac
+        fail "$venv cannot be created: $(printf '%s\n' "$output" | tail -n 1)"
+    fi
     problem=$(check "$venv/bin/python" "remove $venv") || fail "$venv/bin/python does not run; remove $venv"
     [ -z "$problem" ] || fail "$problem"
 fi
