@@ -95,7 +95,7 @@ def test_resume_queue(
     assert waiting is not None
     assert (waiting.epochs, waiting.schedule, waiting.before) == (5, "hold", "finished")
     with pytest.raises(RunError, match="is already queued"):
-        tuitrain("resume", folder.id)
+        tuitrain("resume", folder.id, "--queue")
     assert tuitrain("stop", folder.id) == 0
     assert folder.state().status == "finished"
     paused = write_run("paused", status="paused")

@@ -86,6 +86,17 @@ def test_a_paused_run_receives_the_schedule(write_run: WriteRun) -> None:
     ]
 
 
+def test_a_run_that_waits_in_the_queue_starts_at_once(
+    finished: RunFolder, started: list[tuple[int, str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    resume(finished.path, "--epochs", "+2", "--schedule", "hold", "--queue")
+    capsys.readouterr()
+    resume(finished.path, "--detach")
+    assert "The run no longer waits in the queue; it starts now.\n" in capsys.readouterr().err
+    resume(finished.path, "--epochs", "9", "--detach")
+    assert started == [(5, "hold"), (9, "stretch")]
+
+
 def test_the_background_process_applies_the_schedule(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     folder = train("training.epochs=1", "schedule.name=cosine", "model.hidden=[4]").folder

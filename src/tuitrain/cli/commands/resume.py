@@ -2,6 +2,7 @@
 
 import argparse
 
+from tuitrain.analysis.summary import status_name
 from tuitrain.cli.commands.train import check_queueing, follow, report_background_run, report_queued_run
 from tuitrain.cli.output import print_message
 from tuitrain.config.schedule import Extension
@@ -18,6 +19,7 @@ from tuitrain.runs.changes import lr_curve
 from tuitrain.runs.control import send
 from tuitrain.runs.folder import RunFolder, shown_status
 from tuitrain.runs.records import ACTIVE, State
+from tuitrain.runs.waiting import in_queue
 from tuitrain.text import plain
 
 
@@ -37,7 +39,7 @@ def run(options: argparse.Namespace) -> int:
         send(folder, "resume")
         print_message(f"resume: sent to {plain(folder.id)}")
         return 0
-    epochs, schedule = check_continuation(folder, options)
+    epochs, schedule = check_continuation(folder, options, from_queue=not options.queue)
     if options.queue:
         check_one_machine(override(folder.config(), options.set))
     allowed, lines = check_run(folder, trust=options.trust)
@@ -46,6 +48,8 @@ def run(options: argparse.Namespace) -> int:
     if epochs is not None:
         _print_rate(folder, state, epochs, schedule, chosen=options.schedule is not None)
     change_settings(folder, options.set)
+    if in_queue(state):
+        print_message("The run no longer waits in the queue; it starts now.")
     if options.queue:
         enqueue_again(folder, epochs, schedule, options.priority or 0)
         return report_queued_run(folder, options.json)
@@ -57,15 +61,22 @@ def run(options: argparse.Namespace) -> int:
     return follow(host, lambda: host.resume(folder, epochs, allowed, schedule), options.json, log_from)
 
 
-def check_continuation(folder: RunFolder, options: argparse.Namespace) -> tuple[int | None, Extension]:
-    """Return the total number of epochs, None for the present one, and the schedule of a run that continues. Raise
-    TuitrainError if the run cannot continue, or not with these options."""
+def check_continuation(
+    folder: RunFolder, options: argparse.Namespace, *, from_queue: bool = False
+) -> tuple[int | None, Extension]:
+    """Return the total number of epochs, None for the present one, and the schedule of a run that continues. With
+    `from_queue`, the run may wait in the queue, perhaps for more epochs. Raise TuitrainError if the run cannot
+    continue, or not with these options."""
     epochs, schedule = _extension(folder, options)
     state = folder.state()
     status = shown_status(state)
-    if status in ACTIVE:
-        raise RunError(f"{plain(folder.id)} is already {status}.", f"Watch it: tuitrain attach {plain(folder.id)}")
-    check_resumable(folder, state, epochs)
+    waiting = in_queue(state) if from_queue else None
+    if waiting is None and status in ACTIVE:
+        doing = f"is already {status_name(status, state)}"
+        raise RunError(f"{plain(folder.id)} {doing}.", f"Watch it: tuitrain attach {plain(folder.id)}")
+    if waiting is not None and epochs is None:
+        epochs, schedule = waiting.epochs, waiting.schedule
+    check_resumable(folder, state.before_waiting, epochs)
     return epochs, schedule
 
 
