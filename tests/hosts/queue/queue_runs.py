@@ -57,7 +57,7 @@ class InstantRuns:
         self.started: list[tuple[str, list[str]]] = []
         self._ends = ends
 
-    def __call__(self, folder: RunFolder, slots: Sequence[Slot], threads: int | None = None) -> bool:  # noqa: ARG002
+    def __call__(self, folder: RunFolder, slots: Sequence[Slot], *_: object) -> bool:
         name = folder.name()
         writer = RunWriter(folder)
         try:

@@ -1,6 +1,8 @@
 """The order in which a queue starts its runs, and what it does with those that it cannot train."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -8,10 +10,11 @@ from hosts.queue.queue_runs import InstantRuns, dispatcher, queued
 from tuitrain.errors import RunError
 from tuitrain.hosts.queue import dispatch
 from tuitrain.hosts.queue.slots import create_slots_folder, make_slots, own_slots, slot_owners
+from tuitrain.runs.catalog.index import RunIndex
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.owner import OwnedError
 from tuitrain.runs.process import this_process
-from tuitrain.runs.queue import QueueFolder
+from tuitrain.runs.queue import QueueFolder, waiting_runs
 from tuitrain.runs.waiting import cancel, change
 
 
@@ -185,3 +188,19 @@ def test_stop_ends_a_queue_that_is_kept(runs_dir: Path, runs: InstantRuns) -> No
     assert not queue.run()
     assert runs.names == ["only"]
     assert not QueueFolder(runs_dir).sessions()
+
+
+def test_a_queue_that_is_stopped_while_a_run_starts(runs_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    queued(runs_dir, "one")
+    queue, lines = dispatcher(runs_dir)
+
+    def start(*arguments: Any) -> bool:
+        queue.stopping = True
+        leaving: Callable[[], bool] = arguments[-1]
+        return leaving()
+
+    monkeypatch.setattr(dispatch, "start_run", start)
+    assert not queue.run()
+    assert (lines, queue.ended) == (["one started on cpu"], [])
+    (run,) = waiting_runs(RunIndex(runs_dir).refresh())
+    assert queue.has_started(run)

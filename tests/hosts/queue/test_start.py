@@ -59,6 +59,13 @@ def test_a_run_owns_its_slot_until_it_ends(home: Path) -> None:
     assert folder.state().status == "stopped"
 
 
+def test_a_queue_that_ends_does_not_wait_for_the_start(home: Path) -> None:
+    folder = queued(home / "runs", "one")
+    assert start_run(folder, [SLOT], None, lambda: True)
+    assert in_queue(folder.state())
+    until(lambda: folder.state().status == "finished", folder)
+
+
 def test_a_run_that_had_ended_before_it_waited(write_run: Callable[..., RunFolder]) -> None:
     """A cancelled wait and a failed start leave what it was."""
     folder = write_run("one", status="stopped", reason="Enough.")

@@ -65,9 +65,10 @@ def _run_queue(options: argparse.Namespace) -> int:
     queue = Dispatcher(options.runs_dir, devices, options.per_device, keep=options.keep, report=_print_with_time)
     _handle_signals(queue)
     empty = queue.run()
-    _print_end(options, empty=empty)
+    waiting = [one for one in _waiting(options) if not queue.has_started(one)]
+    _print_end(waiting, empty=empty)
     if options.json:
-        print_json({"runs": [_ended(one) for one in queue.ended], "waiting": len(_waiting(options))})
+        print_json({"runs": [_ended(one) for one in queue.ended], "waiting": len(waiting)})
     if not empty:
         return 130
     succeeded = all(one.status in ("finished", "stopped") for one in queue.ended)
@@ -90,8 +91,7 @@ def _print_with_time(line: str) -> None:
     print_message(f"{time.strftime('%H:%M:%S')} {line}")
 
 
-def _print_end(options: argparse.Namespace, *, empty: bool) -> None:
-    waiting = _waiting(options)
+def _print_end(waiting: list[Entry], *, empty: bool) -> None:
     end = "The queue has ended." if empty else "The queue has ended; its runs keep training."
     if not waiting:
         print_message("The queue is empty." if empty else end)

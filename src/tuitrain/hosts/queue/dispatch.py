@@ -49,6 +49,10 @@ class Dispatcher:
         self._refused: dict[str, float] = {}
         self._began, self._heartbeat = time.time(), 0.0
 
+    def has_started(self, run: Entry) -> bool:
+        """Return whether a process trains the run in a slot of this queue, or is about to."""
+        return run.folder.id in self._running
+
     def run(self) -> bool:
         """Train until no run waits that could start, and return True; return False if the queue was stopped. Raise
         OwnedError if this machine already runs a queue for this runs folder."""
@@ -59,10 +63,10 @@ class Dispatcher:
             stopped_before = self.folder.control().stopped
             while True:
                 self._update_session()
-                entries = self._index.refresh(READ)
-                self._follow(entries)
                 if self.stopping or self.folder.control().stopped != stopped_before:
                     return False
+                entries = self._index.refresh(READ)
+                self._follow(entries)
                 startable = self._startable(entries)
                 if not startable and not self._running and not self._keep and self._leave():
                     return True
@@ -171,7 +175,7 @@ class Dispatcher:
         except RunError:
             pass  # The start finds and records the reason.
         try:
-            if start_run(run.folder, slots, threads):
+            if start_run(run.folder, slots, threads, lambda: self.stopping):
                 self._running[run.folder.id] = entry(run.folder)
                 self._report(f"{plain(run.info.name, 60)} started on {devices}")
         except RunError as error:

@@ -1,7 +1,7 @@
 """Start the runs of a queue, each in a background process that owns its slots, and the queue itself."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tuitrain.hosts.background import owned_by, record_failure
@@ -15,9 +15,11 @@ from tuitrain.runs.waiting import in_queue
 NOT_STARTED = 75
 
 
-def start_run(folder: RunFolder, slots: Sequence[Slot], threads: int | None = None) -> bool:
-    """Train a waiting run in a background process that owns `slots`; return whether that process owns the run. Raise
-    RunError if the run cannot be started, which its state then records."""
+def start_run(
+    folder: RunFolder, slots: Sequence[Slot], threads: int | None = None, leaving: Callable[[], bool] = lambda: False
+) -> bool:
+    """Train a waiting run in a background process that owns `slots`; return whether that process owns the run or, when
+    `leaving`, is about to. Raise RunError if the run cannot be started, which its state then records."""
     folder.check_own_files()
     arguments = ["work", str(folder.path.absolute()), "--device", ",".join(slot.device for slot in slots)]
     arguments += [word for slot in slots for word in ("--slot", slot.key)]
@@ -28,6 +30,8 @@ def start_run(folder: RunFolder, slots: Sequence[Slot], threads: int | None = No
     child = start_detached(arguments, folder.log_file)
     deadline = time.monotonic() + START_TIMEOUT
     while not owned_by(folder, child.pid) and child.poll() is None and time.monotonic() < deadline:
+        if leaving():
+            return True
         time.sleep(0.02)
     if owned_by(folder, child.pid):
         return True
