@@ -52,6 +52,11 @@ class RunProgress(ProgressBar):
         )
 
     def show(self, state: State) -> None:
+        if state.status == "queued":
+            # The log line above has the command that follows a colon.
+            waiting = plain(state.phase.partition(":")[0], 60) or "starting"
+            self._progress.update(self._task, description=waiting, total=None, rate="")
+            return
         epoch = min(state.epoch + 1, state.epochs)
         self._progress.update(
             self._task,

@@ -292,6 +292,14 @@ async def test_before_the_first_step_it_says_what_is_prepared(write_run: WriteRu
     writer.close()
 
 
+async def test_a_resumed_run_says_what_it_waits_for(write_run: WriteRun) -> None:
+    command = "waiting for 1 of 2 nodes: tuitrain join 3f2a --at node1:43211"
+    app = opened(write_run("one", status="queued", phase=command))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        assert command in text(app)
+
+
 async def test_the_training_time_stays_after_the_end(write_run: WriteRun) -> None:
     folder = write_run("one", status="running")
     app = opened(folder)

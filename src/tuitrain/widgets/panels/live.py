@@ -122,8 +122,8 @@ def _memory(run: Follower) -> str:
 
 
 def _preparation(state: State) -> str:
-    """Return what happens before the first step of an active run."""
-    if not state.active or state.step or state.train:
+    """Return what happens before the first step of an active run, or before a resumed run continues."""
+    if not state.active or (state.status != "queued" and (state.step or state.train)):
         return ""
     return plain(state.phase, 120) or summary.status_name(state.status, state)
 
