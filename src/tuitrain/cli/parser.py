@@ -163,7 +163,7 @@ def build() -> argparse.ArgumentParser:
     add_pack(add("pack", shared, machine))
     add("attach", shared, module="app").add_argument("name", metavar="RUN", nargs="?", help="id, part of an id or name")
     options.add_resume(add("resume", shared, machine, one_run, detachable))
-    server_options.add_join(add("join", shared, one_run, trusting))
+    server_options.add_join(add("join", shared, one_run, detachable))
     for name in ("stop", "pause", "checkpoint"):
         add(name, shared, one_run, module="control")
     change = add("set", shared, one_run, module="control")

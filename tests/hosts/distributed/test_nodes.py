@@ -15,7 +15,7 @@ import pytest
 from hosts.background_runs import ended, read, tuitrain, until
 from hosts.distributed.rank_processes import SETTINGS, launcher, losses, tensors, trains_on
 from tuitrain.config.schema import Config
-from tuitrain.errors import TuitrainError
+from tuitrain.errors import RunError, TuitrainError
 from tuitrain.hosts.background import resume_in_background, start_in_background
 from tuitrain.hosts.distributed import join
 from tuitrain.hosts.launch import RunSpec, create_run
@@ -92,11 +92,13 @@ def test_a_run_on_two_nodes_is_the_run_on_two_devices_and_survives_kills(
     assert (shown_status(cut.state()), "The leading node is gone" in printed) == ("interrupted", True)
 
     resume_in_background(cut)
-    node = joining(cut)
+    assert tuitrain(home, "join", cut.id, "--at", address(cut), "--detach").returncode == 0
     for folder in (whole, cut):
         until(lambda folder=folder: ended(folder), folder)  # type: ignore[misc]
         assert (folder.state().status, folder.state().epoch) == ("finished", 5)
-    assert node.wait(60) == 0
+    output = cut.path / f"node-{os.uname().nodename}.txt"
+    until(lambda: "the run finished" in output.read_text(), cut)
+    output.unlink()
     assert losses(read(cut)) == losses(read(whole))
     assert tensors(cut) == tensors(whole)
     # The owner file goes last.
@@ -123,6 +125,8 @@ def test_only_nodes_that_see_the_folder_of_the_run_join_it(
     monkeypatch.setattr(join, "_VISIBLE", 0.1)
     assert "is not the folder that the leading node writes" in refusal(copy)
     assert "Nothing can be reached at localhost:1: Connection refused" in refusal(folder, "localhost:1")
+    with pytest.raises(RunError, match=r"during its start: Nothing can be reached at localhost:1: Connection refused"):
+        join.join_in_background(folder, "localhost:1", "")
     folder.write_config(quick("training.nodes=2", "training.devices=2"))
     assert "would train on 2 devices, and the leading node on 1" in refusal(folder)
     elsewhere = tuitrain(home / "elsewhere", "join", folder.id, "--at", at)

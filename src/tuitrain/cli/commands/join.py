@@ -16,7 +16,7 @@ from tuitrain.text import plain
 def run(options: argparse.Namespace) -> int:
     # torch.distributed would print a stack of C++ calls whenever another node is gone.
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "FATAL")
-    from tuitrain.hosts.distributed.join import SHARED, join, parse_address
+    from tuitrain.hosts.distributed.join import SHARED, join, join_in_background, parse_address
 
     parse_address(options.at)
     try:
@@ -25,6 +25,10 @@ def run(options: argparse.Namespace) -> int:
         raise RunError(error.message, SHARED) from None
     folder.check_own_files()
     allowed = options.allowed or _allowed(folder, trust=options.trust)
+    if options.detach:
+        log_file = join_in_background(folder, options.at, allowed)
+        print_message(f"This machine trains a part of the run in the background; its output: {plain(log_file, 1000)}")
+        return 0
     left: list[int] = []
 
     def leave(number: int, frame: FrameType | None) -> None:  # noqa: ARG001

@@ -1,13 +1,19 @@
 """Train a part of a run that another machine, its leading node, has started."""
 
+import platform
 import re
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from urllib.parse import quote
 
 from tuitrain.config.device_list import KEY
 from tuitrain.config.schema import Config
 from tuitrain.errors import ConfigError, RunError, TrainingError
+from tuitrain.files import open_to_read
 from tuitrain.hosts.distributed.lead import rank_command
+from tuitrain.hosts.subprocesses import LONGEST_LINE, start_background_process
 from tuitrain.machine import gpu_lock
 from tuitrain.runs.folder import RunFolder
 from tuitrain.text import plain
@@ -47,7 +53,7 @@ def join(
     try:
         devices = _devices(folder.config(), node.announcement)
         node.register()
-        report(f"joined {plain(folder.id)} with {', '.join(devices)}")
+        report(f"{_joined(folder)}{', '.join(devices)}")
         while node.started is None and not (left() or node.is_over):
             time.sleep(_INTERVAL)
         result = _train(folder, node, devices, allowed_key, left)
@@ -60,6 +66,27 @@ def join(
     if node.outcome is None:
         raise TrainingError("The leading node is gone, so this node has ended, too.", "Resume the run.")
     return node.outcome
+
+
+def join_in_background(folder: RunFolder, address: str, allowed_key: str) -> Path:
+    """Join the run like `join` in a background process; return the file of its output when it has joined. Raise
+    RunError if it cannot join."""
+    log_file = folder.path / f"node-{quote(platform.node(), safe='')}.txt"
+    arguments = ["join", str(folder.path.absolute()), "--at", address, "--allowed", allowed_key]
+    before = log_file.stat().st_size if log_file.is_file() else 0
+
+    def has_joined(_: int) -> bool:
+        with suppress(OSError), open_to_read(log_file) as log:
+            log.seek(before)
+            return _joined(folder).encode() in log.read(LONGEST_LINE)
+        return False
+
+    start_background_process(arguments, log_file, "node", has_joined)
+    return log_file
+
+
+def _joined(folder: RunFolder) -> str:
+    return f"joined {plain(folder.id)} with "
 
 
 def _train(
