@@ -126,6 +126,12 @@ def test_fractions_are_labeled_as_percent_and_stay_below_one_hundred() -> None:
     assert "102 %" not in text.plain
 
 
+def test_an_axis_from_zero_ends_at_a_round_number() -> None:
+    labels = [row.split("┤")[0].strip() for row in rows(draw([Line("a", [0, 1], [901.0, 902.0], BLUE)], 60, 20,
+                                                             View(y_from=0.0))) if "┤" in row]  # fmt: skip
+    assert labels == ["1.0k", "0.8k", "0.6k", "0.4k", "0.2k", "0"]
+
+
 def test_limits_stand_still_while_a_curve_grows_within_them() -> None:
     curve = [2.0 * math.exp(-k / 20) + 0.1 for k in range(100)]
     labels = {

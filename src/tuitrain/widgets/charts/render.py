@@ -181,7 +181,10 @@ def _without_outliers(values: list[float]) -> list[float]:
 
 
 def _y_axis(values: list[float], view: View, percent: bool, max_ticks: int) -> Axis | None:
-    axis = Axis.over(values, view.log_y)
+    if not values:
+        return None
+    # The limits of the view count for the round numbers at the other end.
+    axis = Axis.over([*values, *(end for end in (view.y_from, view.y_to) if end is not None)], view.log_y)
     if axis is None:
         return None
     axis = axis.rounded(2 * max_ticks)

@@ -28,6 +28,8 @@ from tuitrain.widgets.terminal.colors import RGB, theme_color
 PAIR = 72
 # The markers of the lines of a chart, in order.
 MARKERS = (BRAILLE, "•", "×", "+", "o", "^")
+# Use, time and memory are shares of a whole.
+FROM_ZERO = View(y_from=0.0)
 # The labels of the events marked in the charts.
 EVENT_LABELS = {"lr": "lr", "drop": "lr", "paused": "paused", "continued": "resumed", "epochs": "epochs"}
 
@@ -194,7 +196,8 @@ class ResourceCharts(ChartPair):
     """How busy the GPU is and how long the loop waits for images, and the memory that the run takes."""
 
     def __init__(self, *, id: str | None = None) -> None:
-        super().__init__(Chart("GPU use", percent=True), Chart("memory of the run", y_format=units.size), id=id)
+        first = Chart("GPU use", percent=True, home=FROM_ZERO)
+        super().__init__(first, Chart("memory of the run", y_format=units.size, home=FROM_ZERO), id=id)
 
     def lines(self, run: Follower) -> tuple[list[Line], list[Line]]:
         shares = (("gpu_use", "use", BRAILLE), ("wait", "waiting for images", "•"), ("gpu_memory", "memory", "×"))
