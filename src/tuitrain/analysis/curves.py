@@ -59,13 +59,13 @@ def logged_names(runs: Iterable[Follower]) -> list[str]:
 
 def train_marks(runs: Iterable[Follower]) -> dict[str, str]:
     """Return why the training loss and accuracy of a run are not comparable to those of its validation, by column:
-    ` (smoothed labels)`. An empty text means that they are."""
+    ` (soft labels)`. An empty text means that they are."""
     configs = [run.config for run in runs]
     mixed = {"mixed labels": any(config.data.mixes_labels for config in configs)}
     reasons = {
-        "smoothed labels": any(config.training.label_smoothing for config in configs),
+        "soft labels": any(config.training.label_smoothing for config in configs),
         "class weights": any(config.training.class_weights != "none" for config in configs),
-        "balanced sampler": any(config.data.sampler == "balanced" for config in configs),
+        "balanced": any(config.data.sampler == "balanced" for config in configs),
     }
     return {"loss": _mark(reasons | mixed), "accuracy": _mark(mixed)}
 

@@ -258,7 +258,7 @@ async def test_training_metrics_of_other_labels_are_marked(write_run: WriteRun, 
     mixed = write_run("mixed", "data.augment=[mixup]", id="20261101-000003-d-0005")
     for folders, marks in (
         (three, ("", "")),
-        ([*three, smoothed], (" (smoothed labels)", "")),
+        ([*three, smoothed], (" (soft labels)", "")),
         ([*three, mixed], (" (mixed labels)", " (mixed labels)")),
     ):
         mark = dict(zip(("train loss", "train accuracy"), marks, strict=True))

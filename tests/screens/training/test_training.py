@@ -317,10 +317,10 @@ async def test_the_training_time_stays_after_the_end(write_run: WriteRun) -> Non
     ("settings", "mark"),
     [
         (["training.label_smoothing=0"], ""),
-        (["training.label_smoothing=0.1"], " (smoothed labels)"),
+        (["training.label_smoothing=0.1"], " (soft labels)"),
         (["training.class_weights=balanced"], " (class weights)"),
-        (["data.sampler=balanced", "training.class_weights=balanced"], " (class weights, balanced sampler)"),
-        (["data.augment=[flip, cutmix]", "training.label_smoothing=0.1"], " (smoothed labels, mixed labels)"),
+        (["data.sampler=balanced", "training.class_weights=balanced"], " (class weights, balanced)"),
+        (["data.augment=[flip, cutmix]", "training.label_smoothing=0.1"], " (soft labels, mixed labels)"),
     ],
 )
 async def test_a_training_loss_that_is_not_comparable_is_marked(
