@@ -107,6 +107,14 @@ async def test_the_pages_of_a_run(write_run: WriteRun, tmp_path: Path, monkeypat
         assert len(metrics) == 16
 
 
+async def test_the_network_of_the_run_that_is_shown(write_run: WriteRun) -> None:
+    app = run_opened(write_run("one"))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await choose(pilot, "run as onnx")
+        assert isinstance(app.screen, PromptScreen)
+        assert app.screen.query_one(Input).value.endswith(".onnx")
+
+
 async def test_the_images_of_a_cell(write_run: WriteRun, tmp_path: Path) -> None:
     app = run_opened(write_run("one"))
     async with app.run_test(size=(120, 40)) as pilot:

@@ -3,12 +3,11 @@
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Literal, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 from textual.binding import Binding, BindingType
 
 from tuitrain.analysis.table.group_rows import GroupRow
-from tuitrain.config.exports import Format
 from tuitrain.errors import RunError
 from tuitrain.hosts.background import start_in_background
 from tuitrain.hosts.launch import RunSpec
@@ -21,22 +20,12 @@ from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.records import ACTIVE
 from tuitrain.runs.writer import next_name, user_named
 from tuitrain.screens.home.view import HomeView
-from tuitrain.text import plain, working_folder
-from tuitrain.widgets.forms.toml_files import ask_path
-from tuitrain.widgets.messages import AskChoice, AskTrust, AskValue, OpenNewRun, OpenPrediction, ResumeRun
+from tuitrain.text import plain
+from tuitrain.widgets.messages import AskTrust, AskValue, OpenNewRun, OpenPrediction, ResumeRun
 from tuitrain.widgets.threads import in_thread
 
 T = TypeVar("T")
 RESUMABLE = ("interrupted", "stopped", "failed")
-FOLDER: Literal["folder"] = "folder"
-EXPORTS: dict[Format | Literal["folder"], str] = {
-    "csv": "all metrics as a table, for pandas and spreadsheets",
-    "tensorboard": "metrics and settings as an event file",
-    "safetensors": "the last weights",
-    "onnx": "the network with the last weights, for ONNX Runtime",
-    "torch-export": "the network with the last weights, for PyTorch alone",
-    FOLDER: "the last weights with a model card, for the Hugging Face hub and timm",
-}
 # Actions that runs of other tools do not support.
 EDITS = ("rename", "tags", "notes", "delete")
 OWN_RUNS_ONLY = ("resume", "fit", "clone", "rerun", "rename", "tags", "notes", "delete", "predict")
@@ -200,39 +189,11 @@ class RunActions(HomeView):
         text = f"Tags of {name}: {plain(' '.join(tags), 200) or 'none'}\nTag to add, or -tag to remove"
         self.post_message(AskValue(text, "", partial(edit.retag, []), retag))
 
-    def action_export(self) -> None:
+    def exported_run(self) -> tuple[RunFolder, str] | None:
         run = self.selected
-        options = self.export_options()
-        if run is not None and run.status != "damaged" and not isinstance(run, GroupRow):
-            name = plain(run.info.name, 40)
-            options += [(format, f"run as {format}", f"{name}: {help}") for format, help in EXPORTS.items()]
-        self.post_message(AskChoice("Export", options, partial(self._export_to, run.folder if run else None)))
-
-    def _export_to(self, folder: RunFolder | None, chosen: tuple[str, ...]) -> None:
-        from tuitrain.hosts.export import check_destination, default_path
-
-        name = next((name for name in EXPORTS if chosen == (name,)), None)
-        if name is None or folder is None:
-            self.export_as(chosen)
-            return
-        format: Format = "safetensors" if name == FOLDER else name
-
-        def write(path: Path) -> None:
-            check_destination(path, format, force=True, as_folder=name == FOLDER)
-            self._export(folder, format, path, force=path.exists(), as_folder=name == FOLDER)
-
-        kind = "folder" if name in ("tensorboard", FOLDER) else "file"
-        title = f"Save as {kind}, relative to {working_folder()}"
-        self.post_message(ask_path(title, str(default_path(folder, format, as_folder=name == FOLDER)), write))
-
-    @in_thread
-    def _export(self, folder: RunFolder, format: Format, path: Path, *, force: bool, as_folder: bool) -> None:
-        from tuitrain.hosts.export import export_in_subprocess
-
-        self.notify(f"Writing {plain(path)} …", timeout=3, markup=False)
-        check = export_in_subprocess(folder, format, path, force=force, as_folder=as_folder)
-        saved = f"Saved {plain(path)}"
-        self.notify(f"{saved}: {plain(check)}" if check else saved, timeout=10 if check else 5, markup=False)
+        if run is None or run.status == "damaged" or isinstance(run, GroupRow):
+            return None
+        return run.folder, f"{plain(run.info.name, 40)}: "
 
     def action_delete(self) -> None:
         self._change(

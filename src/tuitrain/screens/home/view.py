@@ -9,7 +9,7 @@ from tuitrain.analysis.table.columns import columns
 from tuitrain.analysis.table.group_rows import GroupRow
 from tuitrain.analysis.table.state import TableState
 from tuitrain.runs.catalog.listing import Entry
-from tuitrain.screens.export import ExportScreen
+from tuitrain.screens.run_export import RunExportScreen
 from tuitrain.widgets.forms.filter_bar import FilterBar
 from tuitrain.widgets.messages import AskChoice
 from tuitrain.widgets.tables.runs import RunTable
@@ -33,7 +33,7 @@ GROUP = Binding(
 )
 
 
-class HomeView(ExportScreen):
+class HomeView(RunExportScreen):
     """Filter, sort, group and mark the runs. `table_state` holds these choices of the user."""
 
     def __init__(self, runs_dir: Path) -> None:

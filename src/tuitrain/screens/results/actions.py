@@ -6,9 +6,11 @@ from tuitrain.config.settings import FRACTION, SEED
 from tuitrain.config.sweeps.fractions import FRACTIONS, SEEDS
 from tuitrain.hosts.robustness.process import RobustnessProcess
 from tuitrain.runs.fitting import fitting_texts
+from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import Follower
-from tuitrain.screens.export import EXPORT, ExportScreen
+from tuitrain.screens.export import EXPORT
 from tuitrain.screens.results.robustness import RobustnessScreen
+from tuitrain.screens.run_export import RunExportScreen
 from tuitrain.widgets.messages import OpenNewRun, OpenPrediction, ResumeRun
 
 RUN_ACTIONS: list[BindingType] = [
@@ -29,7 +31,7 @@ MORE_ACTIONS: list[BindingType] = [
 ]
 
 
-class RunActions(ExportScreen):
+class RunActions(RunExportScreen):
     """Opens other screens about a run."""
 
     def __init__(self, run: Follower) -> None:
@@ -49,6 +51,9 @@ class RunActions(ExportScreen):
         if action in ("clone", "predict", "suspects", "robustness", "learning_curve"):
             return own and self.run.status != "damaged"
         return super().check_action(action, parameters)
+
+    def exported_run(self) -> tuple[RunFolder, str] | None:
+        return None if self.run.status == "damaged" else (self.run.folder, "")
 
     def action_resume(self) -> None:
         self.post_message(ResumeRun(self.run.folder, watch=True))
