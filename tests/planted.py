@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from tuitrain.cli.parser import parse
 from tuitrain.config.schema import Config
 from tuitrain.config.values import override
 from tuitrain.runs.folder import RunFolder
@@ -26,6 +27,13 @@ def Net(classes, channels, image_size):
 
     return nn.Sequential(nn.Flatten(), nn.Linear(channels * image_size**2, classes))
 """
+
+
+def call(*arguments: str | Path) -> int:
+    """Run a command in this process, and return its exit status."""
+    options = parse([str(argument) for argument in arguments])
+    code: int = options.run(options)
+    return code
 
 
 class Planted:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from planted import Planted
 from tuitrain.config.schema import Config
 from tuitrain.hosts.launch import RunSpec, create_run
 from tuitrain.hosts.thread import ThreadHost
@@ -36,3 +37,8 @@ def host() -> Iterator[ThreadHost]:
 def queued(quick: Callable[..., Config], tmp_path: Path) -> RunFolder:
     """A run that is created but not trained."""
     return create_run(RunSpec(config=quick(), runs_dir=tmp_path / "runs"))
+
+
+@pytest.fixture
+def planted(tmp_path: Path) -> Planted:
+    return Planted(tmp_path)

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
-from planted import SWEEP, Planted
-from tuitrain.cli.parser import parse
+from planted import SWEEP, Planted, call
 from tuitrain.config.code import LARGEST_FILE, Code, code_of, sha256
 from tuitrain.config.toml import dumps
 from tuitrain.errors import DataError, RunError, TrustError
@@ -18,38 +17,17 @@ from tuitrain.hosts.background import resume_in_background
 from tuitrain.hosts.evaluate import evaluate_checkpoint
 from tuitrain.hosts.export import export
 from tuitrain.hosts.launch import RunSpec, create_run, resume_run, resume_stacked_runs
-from tuitrain.hosts.resources import WorkerResources
-from tuitrain.hosts.sweeps.worker import Worker
 from tuitrain.runs.control import Inbox
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import Follower
-from tuitrain.runs.sweeps.folder import SweepFolder
-from tuitrain.runs.sweeps.records import Job, Record, Sample
 from tuitrain.runs.writer import encode_pretty
 from tuitrain.training import user_code
 
 Train = Callable[..., Follower]
 
 
-@pytest.fixture
-def planted(tmp_path: Path) -> Planted:
-    return Planted(tmp_path)
-
-
 def resume(folder: RunFolder, key: str = "") -> str:
     return resume_run(folder, lambda *_: None, Inbox(folder), allowed_key=key).status
-
-
-def call(*arguments: str | Path) -> int:
-    options = parse([str(argument) for argument in arguments])
-    code: int = options.run(options)
-    return code
-
-
-def work(folder: SweepFolder, key: str = "") -> str:
-    """Work on the sweep like a worker process; return the problem of its first run."""
-    Worker(folder, WorkerResources(), allowed_key=key).run()
-    return folder.record(folder.jobs()[0]).problem
 
 
 @pytest.mark.parametrize(
@@ -258,16 +236,6 @@ def test_a_run_folder_works_elsewhere_with_trust(
     assert planted.ran.exists()
 
 
-def test_a_run_in_a_trusted_sweep_with_another_copy_does_not_run(planted: Planted) -> None:
-    folder = planted.sweep(planted.transform)
-    key, _ = trust.check_sweep(folder, trust=True)
-    file = planted.file.read_bytes()
-    evil = b"import pathlib\npathlib.Path(__file__).with_name('evil').touch()\n" + file
-    folder.write_record(Job(0, 0), Record(planted.run(planted.transform, copy=evil).id))
-    assert "You did not start run" in work(folder, key)
-    assert not planted.file.with_name("evil").exists()
-
-
 def test_the_register_belongs_to_the_user(planted: Planted, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     folder = create_run(RunSpec(config=planted.config(planted.transform), runs_dir=tmp_path / "runs"))
     trust.check_run(folder)
@@ -294,64 +262,6 @@ def test_damaged_entries_allow_nothing(planted: Planted, tmp_path: Path) -> None
     for content in (b"", b"{}", entry.read_bytes().replace(b"touch", b"toucj"), b"[" * 100_000):
         entry.write_bytes(content)
         assert trust.check_run(folder)[0] == ""
-
-
-def test_a_received_sweep_is_refused_until_trusted(planted: Planted) -> None:
-    folder = planted.sweep(planted.command)
-    with pytest.raises(TrustError, match=rf"You did not start sweep {folder.id} here; add --trust"):
-        call("sweep", folder.path, "--seeds", "2")
-    assert folder.sweep().seeds == 1
-    assert work(folder).startswith(f"You did not start sweep {folder.id} here")
-    assert not planted.ran.exists()
-    folder.write_record(Job(0, 0), Record())
-    key, lines = trust.check_sweep(folder, trust=True)
-    assert lines == [f"runs at the end: touch {planted.ran}"]
-    assert work(folder, key) == ""
-    assert planted.ran.exists()
-
-
-def test_workers_of_a_sweep_never_ask(planted: Planted) -> None:
-    folder = planted.sweep(planted.transform)
-    key, _ = trust.check_sweep(folder, trust=True)
-    planted.file.write_text(planted.file.read_text() + "# changed while the sweep runs\n")
-    assert work(folder) == ""
-    assert planted.ran.exists()
-    # Also where the register cannot be written.
-    for path in Path(os.environ["XDG_STATE_HOME"]).glob("tuitrain/trusted/*.json"):
-        path.unlink()
-    folder.extend({"seeds": 2})
-    assert work(folder, key) == ""
-    assert folder.record(Job(0, 1)).problem == ""
-    assert folder.record(Job(0, 1)).run
-
-
-def test_code_planted_in_a_trusted_sweep_does_not_run(planted: Planted) -> None:
-    folder = planted.sweep(options="method = 'random'\ntrials = 2\n")
-    key, _ = trust.check_sweep(folder, trust=True)
-    values = {"notify.command": f"touch {planted.ran}", "data.transform": f"{planted.file}:same"}
-    folder.write_sample(0, Sample(values, 0))
-    run = planted.run(planted.transform, planted.command)
-    folder.write_sample(1, Sample({"optimizer.lr": 0.1}, 1))
-    folder.write_record(Job(1, 0), Record(run.id))
-    work(folder, key)
-    assert not planted.ran.exists()
-    assert "You did not start sweep" in folder.record(Job(0, 0)).problem
-    assert "You did not start run" in folder.record(Job(1, 0)).problem
-
-
-def test_a_network_among_the_values_of_a_sweep_is_code(planted: Planted, monkeypatch: pytest.MonkeyPatch) -> None:
-    values = f"[sweep]\n[sweep.values]\n'model.name' = ['mlp', '{planted.file}:Net']\n"
-    file = planted.toml(sweep=values)
-    with pytest.raises(TrustError, match=r"planted\.py:Net to build the netw"):
-        call("sweep", "-c", file, "--runs-dir", planted.folder / "runs")
-    started: list[str] = []
-    monkeypatch.setattr("tuitrain.cli.commands.sweep.start_sweep_in_background", lambda *_: started.append("sweep"))
-    monkeypatch.setattr("tuitrain.cli.commands.sweep.print_result", lambda *_: 0)
-    plain_file = planted.folder / "plain.toml"
-    plain_file.write_text("[sweep]\n[sweep.values]\n'optimizer.lr' = [0.1, 0.2]\n")
-    typed = f"model.name=mlp, {planted.file}:Net"
-    call("sweep", "-c", plain_file, "--set", typed, "--runs-dir", planted.folder / "runs", "--detach")
-    assert started == ["sweep"]
 
 
 def test_long_code_is_named_to_its_end() -> None:

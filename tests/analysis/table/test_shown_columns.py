@@ -1,6 +1,6 @@
 """Titles that name the metric of the best epochs, and settings that a run ignores."""
 
-from analysis.table.test_columns import entry
+from analysis.table.entries import entry
 from tuitrain.analysis import summary
 from tuitrain.analysis.table.columns import columns, shown_title
 from tuitrain.analysis.table.layout import default_columns, differing_settings

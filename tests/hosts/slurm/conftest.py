@@ -1,11 +1,15 @@
-"""The commands of a real Slurm, where a cluster for tests runs."""
+"""A run that waits for a job, and the commands of a real Slurm, where a cluster for tests runs."""
 
 import subprocess
+import time
 from collections.abc import Callable
 
 import pytest
 
 from tuitrain.hosts.slurm.client import cluster_name
+from tuitrain.runs.folder import RunFolder
+from tuitrain.runs.records import Waiting
+from tuitrain.runs.waiting import wait
 
 
 @pytest.fixture
@@ -20,3 +24,11 @@ def cluster() -> Callable[..., str]:
         return subprocess.run(arguments, capture_output=True, text=True, check=True, timeout=60).stdout
 
     return call
+
+
+@pytest.fixture
+def waiting(write_run: Callable[..., RunFolder]) -> RunFolder:
+    """A run that has waited for a day for job 12."""
+    folder = write_run("mine", status="stopped")
+    wait(folder, Waiting(by="slurm", since=time.time() - 86400, job="12", cluster="fake"))
+    return folder

@@ -1,14 +1,12 @@
 """A sweep on disk: its queue, owners of jobs, and which values are sampled."""
 
-import subprocess
-import sys
-import time
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from runs.sweeps.sweep_files import GRID, RANDOM, look, opened
 from tuitrain.config.schema import Config
 from tuitrain.config.sweeps.sweep import Values
 from tuitrain.config.values import flatten
@@ -16,81 +14,13 @@ from tuitrain.errors import ConfigError, RunError
 from tuitrain.hosts.resources import WorkerResources
 from tuitrain.hosts.sweeps.background import start_sweep_in_background
 from tuitrain.hosts.sweeps.pool import WorkerPool
-from tuitrain.hosts.sweeps.pruning import FinishedLosses, prune_reason, validation_losses
 from tuitrain.hosts.sweeps.sampling import report_outcomes, sample_values
 from tuitrain.hosts.sweeps.worker import Worker
 from tuitrain.runs.folder import RunFolder
-from tuitrain.runs.records import Best, RunInfo, Score
-from tuitrain.runs.rows import Evaluated
 from tuitrain.runs.sweeps.catalog import create_sweep, find_sweep, list_sweeps
-from tuitrain.runs.sweeps.claims import abandoned_jobs, claim_job
 from tuitrain.runs.sweeps.folder import SUBFOLDERS, SweepError, SweepFolder
-from tuitrain.runs.sweeps.index import SweepIndex, open_jobs
+from tuitrain.runs.sweeps.index import SweepIndex
 from tuitrain.runs.sweeps.records import Job, Record
-from tuitrain.runs.writer import RunWriter
-from tuitrain.runs.writer import create as create_run
-
-GRID = """\
-[sweep]
-name = "grid"
-seeds = 2
-[sweep.values]
-"optimizer.lr" = [0.1, 0.01]
-"""
-RANDOM = """\
-[sweep]
-method = "random"
-trials = 4
-[sweep.values]
-"optimizer.lr" = {low = 1e-4, high = 0.1, log = true}
-"model.hidden" = [[8], [8, 8]]
-"optimizer.nesterov" = [true, false]
-"optimizer.momentum" = [0.0, 0.9]
-[[sweep.extra]]
-"optimizer.lr" = 0.5
-"""
-# A process that holds a job until it is told to end.
-HOLD = """\
-import sys
-from pathlib import Path
-from tuitrain.runs.sweeps.claims import claim_job
-from tuitrain.runs.sweeps.folder import SweepFolder
-from tuitrain.runs.sweeps.records import Job
-claim_job(SweepFolder(Path(sys.argv[1])), Job(0, 0))
-print("held", flush=True)
-sys.stdin.read()
-"""
-
-
-@pytest.fixture
-def runs_dir(tmp_path: Path) -> Path:
-    return tmp_path / "runs"
-
-
-@pytest.fixture
-def finish(runs_dir: Path) -> Callable[..., RunFolder]:
-    """`finish(folder, job, loss, …)`: a run of the job that finished with these validation losses."""
-
-    def finish(folder: SweepFolder, job: Job, *losses: float, status: str = "finished") -> RunFolder:
-        run = create_run(runs_dir, RunInfo(id="", name=job.key), Config())
-        writer = RunWriter(run)
-        for epoch, loss in enumerate(losses, 1):
-            writer.row(Evaluated("validation", epoch, epoch, loss, 1 - loss, 0.0, time.time()))
-        low = min(losses)
-        writer.end(status=status, best=Best(1, 1, Score(low, 1 - low)))
-        writer.close()
-        folder.write_record(job, Record(run.id))
-        return run
-
-    return finish
-
-
-def look(folder: SweepFolder) -> list[str]:
-    return [one.status for one in SweepIndex(folder).refresh()]
-
-
-def opened(folder: SweepFolder) -> list[Job]:
-    return open_jobs(folder, SweepIndex(folder).refresh())
 
 
 def test_a_grid_is_gone_through_once_a_seed_and_some_jobs_first(runs_dir: Path) -> None:
@@ -154,75 +84,6 @@ def test_added_trials_leave_all_others_their_numbers(runs_dir: Path, toml: str) 
             folder.extend(add=[add])
     with pytest.raises(ConfigError, match=r"sweep.method cannot change"):
         folder.extend({"method": "tpe"})
-
-
-def test_a_job_has_one_owner_until_its_process_ends(runs_dir: Path) -> None:
-    folder = create_sweep(runs_dir, GRID)
-    with subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(folder.path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as other:
-        assert other.stdout is not None
-        assert other.stdout.readline() == "held\n"
-        with pytest.raises(RunError, match=f"Process {other.pid} on"):
-            claim_job(folder, Job(0, 0))
-        assert opened(folder) == [Job(1, 0), Job(0, 1), Job(1, 1)]
-        other.kill()
-    assert abandoned_jobs(folder, other.pid) == [Job(0, 0)]
-    assert opened(folder)[0] == Job(0, 0)
-    claim_job(folder, Job(0, 0))
-    assert abandoned_jobs(folder, other.pid) == []
-
-
-def test_runs_that_have_ended_are_done_and_deleted_ones_are_not(
-    runs_dir: Path, finish: Callable[..., RunFolder]
-) -> None:
-    folder = create_sweep(runs_dir, GRID)
-    for job, status in ((Job(0, 0), "finished"), (Job(1, 0), "failed"), (Job(0, 1), "stopped")):
-        finish(folder, job, 0.5, status=status)
-    index = SweepIndex(folder)
-    assert [one.status for one in index.refresh()] == ["finished", "failed", "stopped", "queued"]
-    run = folder.run(Job(0, 0))
-    assert run is not None
-    run.path.rename(runs_dir / ".gone")
-    assert open_jobs(folder, index.refresh()) == [Job(0, 0), Job(1, 1)]
-
-
-def test_only_jobs_that_have_ended_are_not_read_again(runs_dir: Path, finish: Callable[..., RunFolder]) -> None:
-    folder = create_sweep(runs_dir, GRID)
-    ended = [finish(folder, job, 0.5, status=status)
-             for job, status in ((Job(0, 0), "finished"), (Job(1, 0), "failed"), (Job(0, 1), "stopped"))]  # fmt: skip
-    active = create_run(runs_dir, RunInfo(id="", name="active"), Config())
-    folder.write_record(Job(1, 1), Record(active.id))
-    index = SweepIndex(folder)
-    before = index.refresh()
-    assert [(one.status, one.done) for one in before] == [
-        ("finished", True), ("failed", True), ("stopped", True), ("queued", False),
-    ]  # fmt: skip
-    assert open_jobs(folder, before) == []
-    for run in ended:
-        run.state_file.unlink()
-    RunWriter(active).end(status="finished")
-    assert [one.status for one in index.refresh()] == ["finished", "failed", "stopped", "finished"]
-    assert [(one.status, one.done) for one in SweepIndex(folder).refresh()][:3] == [("damaged", True)] * 3
-
-
-def test_failed_and_damaged_jobs_do_not_run_again(runs_dir: Path, finish: Callable[..., RunFolder]) -> None:
-    folder = create_sweep(runs_dir, GRID)
-    folder.write_record(Job(0, 0), Record(problem="Its process died 3 times."))
-    finish(folder, Job(1, 0), 0.5).state_file.write_text("{")
-    (folder.path / "jobs" / "0000-1.json").write_text("[")
-    folder.write_record(Job(1, 1), Record(run="../elsewhere"))
-    outcomes = SweepIndex(folder).refresh()
-    assert [one.status for one in outcomes] == ["failed", "damaged", "damaged", "queued"]
-    assert outcomes[0].problem == "Its process died 3 times."
-    assert "state.json is damaged" in outcomes[1].problem
-    assert folder.run(Job(1, 1)) is None
-
-
-def test_a_worker_whose_time_is_over_takes_nothing(runs_dir: Path) -> None:
-    folder = create_sweep(runs_dir, GRID)
-    Worker(folder, WorkerResources(), until=time.time() - 1).run()
-    assert look(folder) == ["queued"] * 4
 
 
 def test_a_folder_name_completes_the_sweep() -> None:
@@ -291,24 +152,6 @@ def test_an_unusable_storage_is_reported(runs_dir: Path) -> None:
         Worker(folder, WorkerResources()).run()
     assert set(look(folder)[1:]) == {"queued"}
     assert opened(folder)[0] == Job(1, 0)
-
-
-def test_a_run_above_the_median_is_pruned(runs_dir: Path, finish: Callable[..., RunFolder]) -> None:
-    folder = create_sweep(runs_dir, GRID.replace("seeds = 2", "seeds = 4"))
-    peers = FinishedLosses(SweepIndex(folder))
-    for job, loss in zip(folder.jobs()[:4], (0.2, 0.4, 0.6, 0.8), strict=True):
-        finish(folder, job, 2.0, loss, 0.1)
-    finish(folder, Job(0, 3), 9.0, 9.0, status="stopped")
-    assert prune_reason({1: 5.0, 2: 5.0}, peers) == ""
-    last = finish(folder, Job(0, 2), 2.0, 1.0)
-    assert validation_losses(last) == {1: 2.0, 2: 1.0}
-    assert prune_reason({1: 5.0, 2: 0.61}, peers).startswith(
-        "Pruned after epoch 2: its best validation loss, 0.6100, is above"
-    )
-    assert prune_reason({1: 5.0}, peers) == ""
-    assert prune_reason({1: 0.6, 2: 5.0}, peers) == ""
-    assert prune_reason({1: 5.0, 2: 5.0, 3: 5.0}, peers) == ""
-    assert prune_reason({}, peers) == ""
 
 
 @pytest.mark.parametrize("name", ["trials", "jobs", "sessions", "log.txt", "journal.log"])
