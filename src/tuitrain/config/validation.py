@@ -9,6 +9,7 @@ import msgspec
 from tuitrain.config.arguments import TABLE, arguments, check_argument, check_table, is_argument
 from tuitrain.config.code import is_spec
 from tuitrain.config.data.folds import Fold
+from tuitrain.config.data.schema import Data
 from tuitrain.config.device_list import KEY as DEVICES
 from tuitrain.config.device_list import Devices, devices_text
 from tuitrain.config.devices import is_distributed
@@ -89,15 +90,7 @@ def check_combinations(config: Config) -> None:
             "Set model.name to FILE.py:NAME, or remove [model.args].",
             key="model.args",
         )
-    if config.data.dataset == "image-folder" and config.data.dir is None:
-        raise ConfigError("image-folder needs the folder of your images.", "Set data.dir to it.", key="data.dir")
-    span = config.data.value_range
-    if span and not (len(span) == 2 and span[0] < span[1]):
-        raise ConfigError(
-            f"data.value_range = {format_for_message(span)} needs two numbers, the lower one first.",
-            "Set it to 0,4095 for example, or to [].",
-            key="data.value_range",
-        )
+    _check_data(config.data)
     if config.optimizer.name == "muon":
         _check_muon(config)
     if is_distributed(config):
@@ -108,6 +101,18 @@ def check_combinations(config: Config) -> None:
         raise _needs_validation(subject, key)
     if config.data.fold is not None:
         _check_fold(config)
+
+
+def _check_data(data: Data) -> None:
+    if data.dataset == "image-folder" and data.dir is None:
+        raise ConfigError("image-folder needs the folder of your images.", "Set data.dir to it.", key="data.dir")
+    span = data.value_range
+    if span and not (len(span) == 2 and span[0] < span[1]):
+        raise ConfigError(
+            f"data.value_range = {format_for_message(span)} needs two numbers, the lower one first.",
+            "Set it to 0,4095 for example, or to [].",
+            key="data.value_range",
+        )
 
 
 def _check_checkpointing(config: Config) -> None:

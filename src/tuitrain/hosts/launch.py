@@ -158,17 +158,29 @@ def resume_run(
         if after is not None:
             with _failure_recorded(writer, "The run cannot wait"):
                 _wait_for_end(after, writer, inbox, progress)
-        with _failure_recorded(writer, "torch cannot be loaded"):
-            progress("loading torch", None)
-            from tuitrain.training.run import train_run
-
-        if is_distributed(config):
-            state = train_on_devices(config, writer, inbox, epochs, schedule, allowed_key)
-        else:
-            prepare = partial(obey_and_prepare, config, writer, inbox, progress)
-            state = train_run(folder, prepare, inbox, epochs, writer, schedule)
+        state = _train(config, writer, inbox, progress, epochs, schedule, allowed_key)
         notify(folder, state, _command(allowed))
         return state
+
+
+def _train(
+    config: Config,
+    writer: RunWriter,
+    inbox: Inbox,
+    progress: ProgressCallback,
+    epochs: int | None,
+    schedule: Extension,
+    allowed_key: str,
+) -> State:
+    """Train a run that this process owns, on one or several devices; the parameters are those of `resume_run`."""
+    with _failure_recorded(writer, "torch cannot be loaded"):
+        progress("loading torch", None)
+        from tuitrain.training.run import train_run
+
+    if is_distributed(config):
+        return train_on_devices(config, writer, inbox, epochs, schedule, allowed_key)
+    prepare = partial(obey_and_prepare, config, writer, inbox, progress)
+    return train_run(writer.folder, prepare, inbox, epochs, writer, schedule)
 
 
 def obey_and_prepare(

@@ -36,15 +36,7 @@ def run(options: argparse.Namespace) -> int:
     check_queueing(options)
     if options.name is None and not any((options.config, options.set, options.add, options.say, options.first)):
         return _list(options)
-    if options.submit:
-        check_options(options.sbatch)
-        if options.detach or options.queue:
-            raise ConfigError("--submit cannot be combined with --detach or --queue.", "Choose one of them.")
-    elif options.sbatch:
-        raise ConfigError("--sbatch needs --submit N.", "For example: --submit 8")
-    if options.name is None and (options.say or options.first):
-        option = options.say or "first"
-        raise ConfigError(f"--{option} needs an existing SWEEP.", "List sweeps with: tuitrain sweep")
+    _check_together(options)
     folder = find_sweep(options.runs_dir, options.name) if options.name is not None else _create(options)
     if options.say or options.first:
         return _control(folder, options)
@@ -58,6 +50,23 @@ def run(options: argparse.Namespace) -> int:
         return _submit(folder, options, allowed)
     if options.queue:
         return queue_sweep(folder, "sweep", options)
+    return _train(folder, options, allowed)
+
+
+def _check_together(options: argparse.Namespace) -> None:
+    """Raise ConfigError if an option contradicts another, or needs another."""
+    if options.submit:
+        check_options(options.sbatch)
+        if options.detach or options.queue:
+            raise ConfigError("--submit cannot be combined with --detach or --queue.", "Choose one of them.")
+    elif options.sbatch:
+        raise ConfigError("--sbatch needs --submit N.", "For example: --submit 8")
+    if options.name is None and (options.say or options.first):
+        option = options.say or "first"
+        raise ConfigError(f"--{option} needs an existing SWEEP.", "List sweeps with: tuitrain sweep")
+
+
+def _train(folder: SweepFolder, options: argparse.Namespace, allowed: str) -> int:
     check_not_queued(folder)
     if options.detach:
         start_sweep_in_background(folder, options.parallel, allowed)
