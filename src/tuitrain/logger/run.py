@@ -11,15 +11,13 @@ from tuitrain.logger.facts import Facts, Summary
 from tuitrain.logger.ignored import ignored
 from tuitrain.logger.messages import Notes
 from tuitrain.logger.processes import is_worker
-from tuitrain.logger.values import clean_name, clean_text, flatten, take
-from tuitrain.logger.writing import LogWriter, Row
+from tuitrain.logger.values import Value, clean_name, clean_text, flatten, take
+from tuitrain.logger.writing import LogWriter
 from tuitrain.runs.catalog import edit
 from tuitrain.runs.records import RunInfo, SplitName, Status
 from tuitrain.runs.scripts.records import LONGEST_TEXT
 
 LARGEST_STEP = 2**53
-# Values of these types can be kept as they are: the quick way, for most calls.
-NUMBERS = frozenset((float, int))
 
 
 class Run:
@@ -89,39 +87,44 @@ class Run:
     def log(self, data: Mapping[Any, Any], step: int | None = None, commit: bool | None = None) -> None:
         """Log numbers by name. Without a `step` each call is the next step, counted from 0, unless `commit` is False:
         then the next call adds to the same step."""
-        if self._writer is None:
+        writer = self._writer
+        if writer is None:
             self._say_inert()
             return
+        # Between the steps of a training, the processor's caches forget this code: each further call costs 2 µs.
         try:
-            values: dict[Any, Any] = {}
-            if NUMBERS.issuperset(map(type, data.values())):
-                values.update(data)
-            else:
-                for name, value in flatten(data, "/"):
-                    self._take(name, value, values)
+            values = dict(data)
+            for value in values.values():
+                if type(value) is not float and type(value) is not int:
+                    values = self._numbers(values)
+                    break
             if step is None:
                 at = self._step
                 self._step += commit is not False
             else:
-                at = self._at(step)
-                self._step = max(self._step, at + (commit is True))
+                at = step if type(step) is int and self._step <= step <= LARGEST_STEP else self._at(step)
+                if at >= self._step:
+                    self._step = at + (commit is True)
             self._logged_step = at
             if values:
-                self._writer.put(Row(at, self._writer.now(), values))
+                writer.put(at, values)
         except Exception as error:
             self._notes.once("log", f"log() ignores values that it cannot read: {error!r}.")
 
-    def _take(self, name: str, value: Any, values: dict[Any, Any]) -> None:
-        """Add a value to `values`, or say once that values of its kind are ignored."""
-        try:
-            taken = take(value)
-        except Exception:
-            taken = None
-        if taken is not None:
-            values[name] = taken
-            return
-        kind = type(value).__name__
-        self._notes.once(f"kind {kind}", f"log() ignores {clean_name(name)!r}: only single numbers, not {kind}.")
+    def _numbers(self, data: Mapping[Any, Any]) -> dict[Any, Value]:
+        """Return the numbers in nested dictionaries by name, and say once for each other kind that it is ignored."""
+        numbers: dict[Any, Value] = {}
+        for name, value in flatten(data, "/"):
+            try:
+                taken = take(value)
+            except Exception:
+                taken = None
+            if taken is None:
+                kind, shown = type(value).__name__, clean_name(name)
+                self._notes.once(f"kind {kind}", f"log() ignores {shown!r}: only single numbers, not {kind}.")
+            else:
+                numbers[name] = taken
+        return numbers
 
     def _at(self, step: Any) -> int:
         at = int(step) if isinstance(step, float) else operator.index(step)
@@ -160,7 +163,7 @@ class Run:
             at = self._writer.epoch, self._logged_step
             found = store(self._writer.folder, labels, probabilities, classes, split, at)
             scores = {f"{split}/accuracy": found.accuracy, f"{split}/loss": found.loss or 0.0}
-            self._writer.put(Row(self._logged_step, self._writer.now(), scores))
+            self._writer.put(self._logged_step, scores)
         except Exception as error:
             self._notes.once("predictions", f"log_predictions() stores nothing: {error}")
 

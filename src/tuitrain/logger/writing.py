@@ -7,7 +7,8 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from queue import Empty, SimpleQueue
-from typing import Any, NamedTuple
+from time import monotonic
+from typing import Any
 
 from msgspec.structs import replace as with_fields
 
@@ -33,14 +34,6 @@ MOST_WAITING = 100_000
 LONGEST_WAIT, LONGEST_CLOSE = 0.5, 20.0
 
 
-class Row(NamedTuple):
-    """The values of one call of `log`."""
-
-    step: int
-    time: float
-    values: Mapping[Any, Value]
-
-
 class LogWriter:
     """Writes the values, settings, summary and state of a run, and obeys commands. Errors never reach the script."""
 
@@ -53,7 +46,8 @@ class LogWriter:
         self._written_facts: object = None
         self._scores = Scores(script.metrics)
         self._names: dict[Any, str] = {}
-        self._rows: deque[Row] = deque()
+        # The step, the time by `time.monotonic` and the values of each call of `log`.
+        self._rows: deque[tuple[int, float, Mapping[Any, Value]]] = deque()
         self._lines: deque[bytes] = deque()
         self._lost = self._step = self._planned = 0
         # Unlike an Event, a signal handler may use it while it interrupts another use.
@@ -62,7 +56,6 @@ class LogWriter:
         self._end: tuple[Status, str] | None = None
         self._writer = RunWriter(folder)
         self._writer.state = folder.raw_state()
-        self.now = self._writer.now
         self._thread.start()
 
     @property
@@ -70,9 +63,9 @@ class LogWriter:
         """The epoch that the script logged last."""
         return self._scores.epoch
 
-    def put(self, row: Row) -> None:
-        """Take a row to write. Waits at most `LONGEST_WAIT` if many wait already, and drops the row if the disk is
-        stuck."""
+    def put(self, step: int, values: Mapping[Any, Value]) -> None:
+        """Take the values of a step to write. Waits at most `LONGEST_WAIT` if many wait already, and drops them if the
+        disk is stuck."""
         waiting = len(self._rows)
         if waiting >= MOST_WAITING // 4:
             self._wake()
@@ -80,13 +73,13 @@ class LogWriter:
                 self._lost += 1
                 self._notes.once("stuck", f"{self.folder.path} cannot be written quickly enough; some values are lost.")
                 return
-        self._rows.append(row)
+        self._rows.append((step, monotonic(), values))
 
     def _room(self) -> bool:
         # After a lost row, do not wait for each of the next ones.
-        deadline = time.monotonic() + (LONGEST_WAIT if self._lost == 0 else 0)
+        deadline = monotonic() + (LONGEST_WAIT if self._lost == 0 else 0)
         while len(self._rows) >= MOST_WAITING:
-            if time.monotonic() >= deadline:
+            if monotonic() >= deadline:
                 return False
             time.sleep(0.005)
         self._lost = 0
@@ -136,7 +129,7 @@ class LogWriter:
             raise FileNotFoundError(errno.ENOENT, "the folder was removed")
         for event in self.steering.read():
             name, detail, value = event
-            row = Event(name, self._step, self._scores.epoch, self.now(), detail, value)
+            row = Event(name, self._step, self._scores.epoch, self._writer.now(), detail, value)
             self._lines.append(encode(row) + b"\n")
         self._write_lines()
         self._write_facts()
@@ -145,14 +138,14 @@ class LogWriter:
     def _encode(self) -> None:
         """Encode the waiting rows. While the disk is full they stay in memory, up to a limit."""
         for _ in range(len(self._rows)):
-            row = self._rows.popleft()
-            read = {self._clean(name): self._read(value) for name, value in row.values.items()}
+            step, moment, given = self._rows.popleft()
+            read = {self._clean(name): self._read(value) for name, value in given.items()}
             numbers = {name: value for name, value in read.items() if name and value is not None}
             values = {name: spelled(value) for name, value in numbers.items()}
-            self._lines.append(encode(Values(row.step, row.time, values)) + b"\n")
+            self._lines.append(encode(Values(step, self._writer.time_at(moment), values)) + b"\n")
             self._last.update(numbers)
-            self._step = max(self._step, row.step)
-            self._scores.add(row.step, numbers)
+            self._step = max(self._step, step)
+            self._scores.add(step, numbers)
         while len(self._lines) > MOST_WAITING:
             self._lines.popleft()
 
@@ -202,7 +195,7 @@ class LogWriter:
             "step": self._step,
             "epoch": epoch,
             "epochs": max(self._planned, epoch),
-            "seconds": self.now() - (state.started or self.now()),
+            "seconds": self._writer.now() - (state.started or self._writer.now()),
             "measured": self._scores.measured,
         }
 
@@ -213,4 +206,4 @@ class LogWriter:
         status, reason = self._end or ("finished", "")
         if status == "finished" and self.steering.stopped_by is not None:
             status, reason = "stopped", f"by {self.steering.stopped_by}"
-        self._writer.end(status=status, reason=reason, ended=self.now(), **self._progress())
+        self._writer.end(status=status, reason=reason, ended=self._writer.now(), **self._progress())

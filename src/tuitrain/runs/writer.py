@@ -157,7 +157,11 @@ class RunWriter:
     def now(self) -> float:
         """Return the seconds since 1970 for rows and states. They ignore later changes of the machine's clock, so that
         the times and durations of a run stay right."""
-        return self._clock_started + time.monotonic()
+        return self.time_at(time.monotonic())
+
+    def time_at(self, moment: float) -> float:
+        """Return what `now` returned at a `moment` of time.monotonic."""
+        return self._clock_started + moment
 
     def _end_torn_line(self) -> None:
         """Complete the partial row that a killed process may have left, so that the next row starts on a new line."""
