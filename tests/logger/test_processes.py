@@ -56,8 +56,34 @@ def _before_last_second(logged: Path) -> list[int]:
         ("raise ValueError('\\ud800')", "failed", "ValueError: ?"),
         ("raise KeyboardInterrupt", "stopped", "interrupted by the user"),
         ("run.finish(exit_code=3)", "failed", "exit code 3"),
+        ("import sys; sys.exit(3)", "failed", "exit code 3"),
+        ("import sys; sys.exit('no data')", "failed", "no data"),
+        ("import argparse; argparse.ArgumentParser().error('odd')", "failed", "exit code 2"),
+        ("exit(True)", "failed", "exit code 1"),
+        ("import sys; sys.exit(0)", "finished", ""),
+        ("import sys\ntry: sys.exit(3)\nexcept SystemExit: pass", "finished", ""),
+        ("import sys\ntry: sys.exit(3)\nfinally: run.log({})", "failed", "exit code 3"),
+        ("import sys, threading; thread = threading.Thread(target=sys.exit, args=[3])\nthread.start()", "finished", ""),
+        ("with run: raise SystemExit('')", "failed", "exit code 1"),
+        ("import os; os.execlp('true', 'true')", "stopped", "os.exec replaced the script by another program"),
     ],
-    ids=["end", "error", "half character", "interrupt", "exit code"],
+    ids=[
+        "end",
+        "error",
+        "half character",
+        "interrupt",
+        "exit code",
+        "sys.exit",
+        "text",
+        "argparse",
+        "exit",
+        "exit 0",
+        "caught",
+        "cleaned up",
+        "thread",
+        "block",
+        "exec",
+    ],
 )
 def test_a_script_that_ends_ends_its_run(script: Start, read: Read, end: str, status: str, reason: str) -> None:
     script(f"{RUNS}run.log({{'a': 1.0}})\n{end}").wait()
@@ -100,7 +126,9 @@ raise SystemExit(worker.exitcode)
     assert status == 0, stderr
 
 
-@pytest.mark.parametrize(("end", "status"), [("", "finished"), ("raise ValueError('odd')", "failed")])
+@pytest.mark.parametrize(
+    ("end", "status"), [("", "finished"), ("raise ValueError('odd')", "failed"), ("raise SystemExit(3)", "failed")]
+)
 def test_a_run_ends_with_the_forked_process_that_started_it(
     script: Start, tmp_path: Path, end: str, status: str
 ) -> None:

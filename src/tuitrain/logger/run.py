@@ -7,15 +7,15 @@ from types import TracebackType
 from typing import Any
 
 from tuitrain.errors import RunError
+from tuitrain.logger.ending import ending
 from tuitrain.logger.facts import Facts, Summary
 from tuitrain.logger.ignored import ignored
 from tuitrain.logger.messages import Notes
 from tuitrain.logger.processes import is_worker
-from tuitrain.logger.values import Value, clean_name, clean_text, flatten, take
+from tuitrain.logger.values import Value, clean_name, flatten, take
 from tuitrain.logger.writing import LogWriter
 from tuitrain.runs.catalog import edit
 from tuitrain.runs.records import RunInfo, SplitName, Status
-from tuitrain.runs.scripts.records import LONGEST_TEXT
 
 LARGEST_STEP = 2**53
 
@@ -198,20 +198,6 @@ class Run:
             raise AttributeError(name)
         self._notes.once(name, f"{name} has no effect.")
         return ignored(name)
-
-
-def ending(error: BaseException | None) -> tuple[Status, str]:
-    """Return the status and reason of a run that ends with an exception, or None."""
-    if error is None or (isinstance(error, SystemExit) and not error.code):
-        return "finished", ""
-    if isinstance(error, KeyboardInterrupt):
-        return "stopped", "interrupted by the user"
-    try:
-        text = str(error)
-    except Exception:
-        # The user's own class may fail to describe itself.
-        text = ""
-    return "failed", clean_text(f"{type(error).__name__}: {text}" if text else type(error).__name__, LONGEST_TEXT)
 
 
 def _lookup(settings: Mapping[str, Any], name: str, default: Any) -> Any:

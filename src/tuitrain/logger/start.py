@@ -10,14 +10,16 @@ from types import FrameType
 from typing import Any
 
 from tuitrain.errors import TuitrainError
+from tuitrain.logger.ending import ending, frame_of_process, last_error, notice_exec, notice_exit
 from tuitrain.logger.facts import Facts, Summary
 from tuitrain.logger.ignored import ignored
 from tuitrain.logger.info import script_info
 from tuitrain.logger.messages import Notes, say
 from tuitrain.logger.processes import may_log
-from tuitrain.logger.run import Run, ending
+from tuitrain.logger.run import Run
 from tuitrain.logger.values import clean_name
 from tuitrain.logger.writing import LogWriter
+from tuitrain.runs.records import Status
 from tuitrain.runs.scripts.folder import create_script_run
 from tuitrain.runs.scripts.records import Script
 
@@ -101,6 +103,9 @@ def _hook() -> None:
     if not _hooked:
         _hooked = True
         atexit.register(_at_exit)
+        notice_exec(_end)
+        if not _interactive():
+            notice_exit()
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=_in_child)
     process = sys.modules.get("multiprocessing.process")
@@ -108,27 +113,20 @@ def _hook() -> None:
         # Processes that multiprocessing forks end without Python's exit functions.
         from multiprocessing.util import Finalize
 
-        Finalize(None, _at_exit, args=(_frame_of_process(),), exitpriority=100)
-
-
-def _frame_of_process() -> FrameType | None:
-    """Return the frame in which multiprocessing runs this process and, from Python 3.13 on, alone knows its end."""
-    frame: FrameType | None = sys._getframe()
-    while frame is not None and frame.f_code.co_name != "_bootstrap":
-        frame = frame.f_back
-    return frame
+        Finalize(None, _at_exit, args=(frame_of_process(),), exitpriority=100)
 
 
 def _at_exit(frame: FrameType | None = None) -> None:
-    if run is None:
-        return
-    interactive = hasattr(sys, "ps1") or "ipykernel" in sys.modules
-    error = None if interactive else sys.exc_info()[1] or getattr(sys, "last_value", None)
-    code = frame.f_locals.get("exitcode") if frame else None
-    if error is None and code:
-        run.end("failed", f"exit code {code}")
-    else:
-        run.end(*ending(error))
+    _end(*ending(None if frame is None and _interactive() else last_error(frame)))
+
+
+def _end(status: Status, reason: str) -> None:
+    if run is not None:
+        run.end(status, reason)
+
+
+def _interactive() -> bool:
+    return hasattr(sys, "ps1") or "ipykernel" in sys.modules
 
 
 def _in_child() -> None:
