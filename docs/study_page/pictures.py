@@ -72,7 +72,7 @@ def curves(path: Path, title: str, groups: Sequence[Group], markers: Mapping[str
 
 def _overlay(column: str, view: View) -> ComparisonCharts:
     overlay = ComparisonCharts()
-    overlay.metric = [(metric.split, metric.column) for metric in METRICS].index(("train", column))
+    overlay.chosen = next(metric for metric in METRICS if (metric.split, metric.column) == ("train", column))
     for chart in overlay.charts:
         chart.braille, chart.view = True, view
     return overlay

@@ -37,6 +37,8 @@ class ScriptScreen(TrainingScreen):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action in OWN_LOOP_ONLY or parameters in OWN_PAGES:
             return False
+        if parameters == ("gradients",) and not len(self.run.train.only("lr")):
+            return False
         if action in ("stop", "rate"):
             asked = STOP in self.run.asks if action == "stop" else bool(self.run.asked_settings)
             return (asked or None) if self._active else False

@@ -1,18 +1,23 @@
+import math
 import re
 from pathlib import Path
 
 import pytest
 from textual.widgets import Input
 
+import tuitrain
 from screen_text import lines, text
 from screens.compare.compare_app import WriteRun, app_of, opened, predict
 from tuitrain.analysis.curves import METRICS
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.records import Best, Score
 from tuitrain.runs.rows import Evaluated
+from tuitrain.runs.scripts.folder import ScriptFolder
 from tuitrain.runs.writer import RunWriter
 from tuitrain.widgets.charts.comparison import ComparisonCharts
 
+# The metrics of the runs that `write_run` writes.
+SCORES = (*METRICS[:4], *METRICS[5:7])
 SIZES = [(120, 40), (80, 24), (60, 20)]
 
 HOSTILE = "\x1b[2J[red]x[/] [@click=app.quit]y[/]"
@@ -71,7 +76,7 @@ async def test_metrics_and_axes(three: list[RunFolder]) -> None:
     app = app_of(three)
     async with app.run_test(size=(120, 40)) as pilot:
         await opened(pilot, three)
-        for metric in (*METRICS, METRICS[0]):
+        for metric in (*SCORES, SCORES[0]):
             assert f"─ {metric.title} ─" in lines(app)[1]
             await pilot.press("m")
             await pilot.pause()
@@ -84,6 +89,21 @@ async def test_metrics_and_axes(three: list[RunFolder]) -> None:
         await pilot.pause()
         overlay = app.screen.query_one(ComparisonCharts)
         assert sum(chart.display for chart in overlay.charts) == 2 or len(overlay.shown_metrics) == 4
+
+
+async def test_a_comparison_opens_on_a_metric_that_the_runs_have_and_offers_no_other(tmp_path: Path) -> None:
+    folders = []
+    for name in ("one", "two"):
+        with tuitrain.init(name=name, runs_dir=tmp_path) as run:
+            run.log({"train/loss": 0.5, "gpu/heat": 70.0, "val/accuracy": math.nan})
+        folders.append(ScriptFolder(Path(run.dir)))
+    app = app_of(list(folders))
+    async with app.run_test(size=(120, 40)) as pilot:
+        charts = (await opened(pilot, list(folders))).query_one(ComparisonCharts)
+        assert [metric.title for metric in charts.metrics] == ["train loss", "gpu/heat", "train/loss", "val/accuracy"]
+        assert "─ train loss ─" in lines(app)[1]
+        await pilot.press("M")
+        assert sum(chart.display for chart in charts.charts) <= len(charts.metrics)
 
 
 async def test_runs_are_grouped_by_seed(three: list[RunFolder]) -> None:
@@ -266,7 +286,7 @@ async def test_training_metrics_of_other_labels_are_marked(write_run: WriteRun, 
         async with app.run_test(size=(120, 40)) as pilot:
             charts = (await opened(pilot, folders)).query_one(ComparisonCharts)
             titles = []
-            for _ in METRICS:
+            for _ in SCORES:
                 titles.append(charts.first.title)
                 await pilot.press("m")
-            assert titles == [metric.title + mark.get(metric.title, "") for metric in METRICS]
+            assert titles == [metric.title + mark.get(metric.title, "") for metric in SCORES]

@@ -66,3 +66,18 @@ async def test_every_logged_metric_can_be_charted(run: Run) -> None:
         await pilot.pause()
         assert "[red]heat" in lines(app)[1]
         assert "gpu/[red]heat" in "\n".join(lines(app))
+
+
+async def test_the_page_of_the_learning_rate_is_offered_once_there_is_one(run: Run) -> None:
+    folder = asks(run, set())
+    app = opened(folder)
+    async with app.run_test(size=(120, 30)) as pilot:
+        await pilot.pause()
+        assert "gradients" not in footer(app)
+        await pilot.press("2")
+        assert "loss" in lines(app)[1]
+        size = folder.metrics_file.stat().st_size
+        run.log({"lr": 0.1})
+        wait_for(lambda: folder.metrics_file.stat().st_size > size)
+        await tick(app, pilot)
+        assert "gradients" in footer(app)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from itertools import product
+from math import isfinite
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
@@ -39,7 +40,8 @@ MAX_BANDS = 64
 
 
 class ComparisonCharts(ChartGroup):
-    """One or several charts with a common view and cursor; `metric` is the index of the first one in `metrics`."""
+    """One or several charts with a common view and cursor, of the `metrics` that a run has, beginning with the
+    `chosen` one."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("m", "metric(1)", "metric", tooltip="Next metric: accuracy, loss, learning rate, …"),
@@ -59,8 +61,10 @@ class ComparisonCharts(ChartGroup):
         self.changed = changed
         for chart in self.charts[1:]:
             chart.reducer = self.first.reducer
-        self.metrics: Sequence[CurveMetric] = METRICS
-        self.metric = 0
+        self.metrics: Sequence[CurveMetric] = METRICS[:1]
+        self.chosen: CurveMetric | None = None
+        # The changes of a curve at which it was searched for values, and whether it had some.
+        self._searched: dict[tuple[str, CurveMetric], tuple[int, bool]] = {}
         self._grid_shown = False
         self._series: Sequence[RunSeries] = ()
         self._top = ""
@@ -74,7 +78,9 @@ class ComparisonCharts(ChartGroup):
     def show(self, series: Sequence[RunSeries], top: str = "") -> None:
         """Draw the series, the one with the id `top` above the others."""
         self._series, self._top = series, top
-        self._find_metrics()
+        if (metrics := self._find_metrics()) != self.metrics:
+            self.metrics = metrics
+            self.arrange_charts()
         marks = train_marks(run for one in series for run in one.runs)
         if marks != self._marks:
             # New labels discard the pictures of the charts.
@@ -82,12 +88,24 @@ class ComparisonCharts(ChartGroup):
             self._update_labels()
         self.redraw()
 
-    def _find_metrics(self) -> None:
-        """Offer the metrics that other programs logged, too, and keep the present one."""
-        present = self.metrics[self.metric]
-        names = logged_names(run for one in self._series for run in one.runs)
-        self.metrics = [*METRICS, *map(logged_metric, names)]
-        self.metric = self.metrics.index(present) if present in self.metrics else 0
+    def _find_metrics(self) -> list[CurveMetric]:
+        """Return the metrics that a run has, also those that other programs logged. Without any, the first one."""
+        runs = [run for one in self._series for run in one.runs]
+        own = [metric for metric in METRICS if any(self._has_values(run, metric) for run in runs)]
+        return [*own, *map(logged_metric, logged_names(runs))] or [METRICS[0]]
+
+    def _has_values(self, run: Follower, metric: CurveMetric) -> bool:
+        key, curve = (run.folder.id, metric), metric.curve(run)
+        changes, found = self._searched.get(key, (-1, False))
+        if not found and changes != curve.changes:
+            found = any(map(isfinite, curve[metric.column]))
+            self._searched[key] = curve.changes, found
+        return found
+
+    @property
+    def metric(self) -> int:
+        """The index of the first metric shown: the one that the user chose, as long as a run has it."""
+        return self.metrics.index(self.chosen) if self.chosen in self.metrics else 0
 
     @property
     def shown_metrics(self) -> list[CurveMetric]:
@@ -107,14 +125,13 @@ class ComparisonCharts(ChartGroup):
 
     @property
     def _count(self) -> int:
-        if not self._grid_shown:
-            return self._grid_columns
-        columns, rows = self._grid_columns, 2 if self.size.height >= 2 * MIN_HEIGHT else 1
-        return min(GRID, columns * rows)
+        rows = 2 if self._grid_shown and self.size.height >= 2 * MIN_HEIGHT else 1
+        return min(GRID, self._grid_columns * rows, len(self.metrics))
 
     @property
     def _grid_columns(self) -> int:
-        return 2 if self.size.width >= 2 * (MIN_WIDTH if self._grid_shown else PAIR_WIDTH) else 1
+        has_room = self.size.width >= 2 * (MIN_WIDTH if self._grid_shown else PAIR_WIDTH)
+        return 2 if has_room and len(self.metrics) > 1 else 1
 
     def arrange_charts(self) -> None:
         if self.styles.grid_size_columns != self._grid_columns:
@@ -188,7 +205,7 @@ class ComparisonCharts(ChartGroup):
         self.post_message(AskChoice("metric", titles, lambda keys: self._show_metric(int(keys[0])), [str(self.metric)]))
 
     def _show_metric(self, index: int) -> None:
-        self.metric = index
+        self.chosen = self.metrics[index]
         self._update_labels()
         self.redraw()
         self.changed()
@@ -197,7 +214,9 @@ class ComparisonCharts(ChartGroup):
         self._grid_shown = not self._grid_shown
         self.arrange_charts()
         if self._grid_shown and self._count == 1:
-            self.notify("No room for a second chart: enlarge this one with z", timeout=3)
+            alone = "The runs have no other metric"
+            room = "No room for a second chart: enlarge this one with z"
+            self.notify(room if len(self.metrics) > 1 else alone, timeout=3)
 
     def update_axis(self) -> None:
         for chart in self.charts:
