@@ -188,6 +188,7 @@ def test_the_module_has_the_settings_of_the_run(tmp_path: Path, capsys: pytest.C
     assert "call tuitrain.init() first" in capsys.readouterr().err
     tuitrain.init(config={"lr": 0.1}, runs_dir=tmp_path / "runs")
     assert tuitrain.config.lr == 0.1
+    exec("import tuitrain.config.schema as schema; schema.Config")
     assert tuitrain.run is not None
     tuitrain.finish()
     assert tuitrain.config.__name__ == "tuitrain.config"

@@ -87,6 +87,16 @@ def test_commands_for_other_loops_are_refused(run: Run, read: Read) -> None:
     assert not run.should_stop
 
 
+def test_names_that_no_setting_can_have_do_not_damage_the_run(
+    run: Run, read: Read, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run.setting(3, default=0.5) == 0.5  # type: ignore[arg-type]
+    assert run.setting("\ud800", default=1) == 1
+    run.finish()
+    assert read().asks == ["?"]
+    assert capsys.readouterr().err.count("takes the name of a setting, such as 'lr', and not 3") == 1
+
+
 def test_asking_from_several_threads_works(run: Run) -> None:
     threads = [threading.Thread(target=lambda: [run.setting("lr") for _ in range(1000)]) for _ in range(4)]
     for thread in threads:

@@ -13,6 +13,9 @@ from tuitrain.runs.scripts.records import LONGEST_TEXT, MOST_SETTINGS
 class Facts(MutableMapping[str, Any]):
     """A dictionary whose items are attributes, too. `changes` increases with every change."""
 
+    # While a run is active, `import tuitrain.config.schema as schema` finds the module by this name.
+    __name__ = "tuitrain.config"
+
     def __init__(self) -> None:
         self.__dict__["_items"] = {}
         self.__dict__["changes"] = 0

@@ -146,6 +146,9 @@ class Run:
 
     def setting(self, name: str, default: Any = None) -> Any:
         """Return a setting of `config`, or the value that the user has given it since. Nested names have dots."""
+        if not isinstance(name, str):
+            self._notes.once("setting", f"setting() takes the name of a setting, such as 'lr', and not {name!r}.")
+            return default
         if self._writer is None:
             return _lookup(self.config, name, default)
         return self._writer.steering.setting(name, lambda: _lookup(self.config, name, default))

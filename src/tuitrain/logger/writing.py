@@ -175,7 +175,7 @@ class LogWriter:
     def _write_facts(self) -> None:
         """Write script.json if the settings, the summary or what the script asks for changed."""
         settings, summary = self._settings, self.summary
-        asks = list(self.steering.asks)
+        asks = [clean_name(name) for name in list(self.steering.asks)]
         version = (settings.changes, summary.changes, asks)
         if version != self._written_facts:
             try:
