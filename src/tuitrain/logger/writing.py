@@ -194,7 +194,8 @@ class LogWriter:
         return {
             "step": self._step,
             "epoch": epoch,
-            "epochs": max(self._planned, epoch),
+            # A script that logs no epoch would seem to have done none.
+            "epochs": max(self._planned, epoch) if epoch else 0,
             "seconds": self._writer.now() - (state.started or self._writer.now()),
             "measured": self._scores.measured,
         }

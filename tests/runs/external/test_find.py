@@ -1,7 +1,10 @@
 """Which folders and files are runs of other tools, and which are not."""
 
 import os
+import shutil
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -9,7 +12,9 @@ import pytest
 from runs.external.following import SAMPLES, ids
 from tuitrain.hosts.export import export
 from tuitrain.runs.catalog.index import RunIndex
-from tuitrain.runs.catalog.listing import all_folders
+from tuitrain.runs.catalog.listing import all_folders, find
+from tuitrain.runs.external.find import external_folders
+from tuitrain.runs.external.folder import ExternalFolder
 from tuitrain.runs.external.tables import format as tables
 from tuitrain.runs.folder import RunFolder
 
@@ -96,6 +101,24 @@ def test_several_tables_in_a_folder_are_several_runs(tmp_path: Path) -> None:
         (tmp_path / "logs" / name).write_text(RUNS["log.csv" if name == "a.csv" else "log.jsonl"])
     (tmp_path / "logs" / "labels.csv").write_text(OTHERS["labels.csv"])
     assert ids(tmp_path) == ["logs/a.csv", "logs/b.jsonl"]
+
+
+def test_files_of_several_tools_are_one_run_that_names_them_but_runs_in_a_database_are_their_own(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    shutil.copy(SAMPLES / "transformers" / "out" / "trainer_state.json", folder)
+    (folder / "metrics.csv").write_text(RUNS["metrics.csv"])
+    with closing(sqlite3.connect(folder / "shapes.db")) as connection:
+        connection.executescript((SAMPLES / "trackio" / "shapes.sql").read_text())
+    (run,) = (run for run in external_folders(tmp_path, []) if run.id == "run")
+    assert run.title == "Hugging Face's trainer_state.json, not shown: a CSV file or JSON lines"
+    assert all(id == "run" or id.startswith("run/shapes/") for id in ids(tmp_path))
+    assert len(ids(tmp_path)) > 1
+    named = find(tmp_path, str(folder))
+    assert isinstance(named, ExternalFolder)
+    assert named.title == run.title
 
 
 def test_own_runs_and_exports_are_no_runs_of_other_tools(runs_dir: Path, write_run: Callable[..., RunFolder]) -> None:

@@ -57,6 +57,14 @@ def test_a_metric_is_followed_and_one_that_shrinks_read_anew(tmp_path: Path) -> 
     assert run.status == "stopped"
 
 
+def test_epochs_are_counted_by_evaluations_or_unknown(tmp_path: Path) -> None:
+    folder = copied(tmp_path)
+    assert (read(folder).state.epoch, read(folder).state.epochs) == (3, 3)
+    (folder / "metrics" / "val_acc").unlink()
+    (folder / "metrics" / "val_loss").unlink()
+    assert (read(folder).state.epoch, read(folder).state.epochs, read(folder).state.step) == (0, 0, 2)
+
+
 @pytest.mark.parametrize("content", ["x\n", "1 2\n", "\x1b[31m a b\n", "\0" * 9 + "\n"])
 def test_damaged_lines_are_named(tmp_path: Path, content: str) -> None:
     folder = copied(tmp_path)

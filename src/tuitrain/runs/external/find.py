@@ -15,8 +15,8 @@ from tuitrain.runs.external.wandb.format import WANDB
 from tuitrain.runs.folder import is_run_folder
 from tuitrain.text import plain
 
-# The first format that finds runs in a folder wins.
-FORMATS: tuple[Format, ...] = (TENSORBOARD, WANDB, MLFLOW, DATABASES, HUGGING_FACE, TABLES)
+# Of several formats that find runs in a folder, the first has the most to show.
+FORMATS: tuple[Format, ...] = (TENSORBOARD, WANDB, MLFLOW, HUGGING_FACE, TABLES)
 # The maximum depth of runs below the runs folder, and the maximum number of folders to search.
 DEEPEST, MOST_FOLDERS = 6, 20_000
 
@@ -33,6 +33,8 @@ def external_folder(path: Path) -> ExternalFolder | None:
     if (table := TABLES.at_file(path)) is not None:
         return ExternalFolder(TABLES, table, plain(path))
     found = list(_walk(path, DEEPEST, [], []))
+    # Beside a run that is the folder itself, there may be the runs of databases.
+    found = [(format, run) for format, run in found if not run.name] or found
     return ExternalFolder(*found[0], plain(path)) if len(found) == 1 else None
 
 
@@ -47,21 +49,30 @@ def _walk(
     if len(visited) >= MOST_FOLDERS:
         return
     visited.append(path)
-    parts: list[str] = []
     try:
         listing = _list(path, opened, own)
-        for format in FORMATS:
-            if runs := format.runs(listing):
-                yield from ((format, run) for run in runs)
-                parts = format.parts(listing)
-                break
+        found = _runs(listing)
+        parts = {name for format, _ in found for name in format.parts(listing)}
         visited += listing.undecided
     except OSError:
         return
+    yield from found
     if depth < DEEPEST:
         for name in listing.folders:
             if name not in parts:
                 yield from _walk(path / name, depth + 1, visited, opened)
+
+
+def _runs(listing: Listing) -> list[tuple[Format, Found]]:
+    """Return the runs in a folder. The files of several tools there most likely describe the same run, which the first
+    format then shows; but each run in a database is one of its own."""
+    stored: list[tuple[Format, Found]] = [(DATABASES, run) for run in DATABASES.runs(listing)]
+    found = [(format, runs) for format in FORMATS if (runs := format.runs(listing))]
+    if not found:
+        return stored
+    (first, runs), *others = found
+    beside = tuple(format.title for format, _ in others)
+    return [*((first, run._replace(beside=beside)) for run in runs), *stored]
 
 
 def _list(path: Path, opened: list[Path], own: Collection[str]) -> Listing:

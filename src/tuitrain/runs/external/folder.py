@@ -11,7 +11,7 @@ from tuitrain.runs.external.source import Source
 from tuitrain.runs.folder import RunFolder, Stamp
 from tuitrain.runs.process import SILENCE
 from tuitrain.runs.records import Evaluation, RunInfo, State
-from tuitrain.text import plain
+from tuitrain.text import listed, plain
 
 if TYPE_CHECKING:
     from tuitrain.runs.external.follower import ExternalFollower
@@ -50,7 +50,8 @@ class ExternalFolder(SourceFolder):
         super().__init__(run.path)
         self.id = id or run.name or run.path.absolute().name
         self._format, self._found = format, run
-        self.origin = (format.title, run)
+        # What else is in the folder may come later.
+        self.origin = (format.title, run._replace(beside=()))
         self._name = ""
         self._run: ExternalFollower | None = None
 
@@ -88,7 +89,8 @@ class ExternalFolder(SourceFolder):
 
     @property
     def title(self) -> str:
-        return self._format.title
+        beside = listed(self._found.beside)
+        return f"{self._format.title}, not shown: {beside}" if beside else self._format.title
 
     def source(self) -> Source:
         return self._format.open(self._found)

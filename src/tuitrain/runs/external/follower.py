@@ -129,9 +129,13 @@ class ExternalFollower(Follower):
         step = max((max(0, curve.step[-1]) for curve in self._curves if len(curve)), default=0)
         done = step + 1 if self._by_epoch else int(epochs.done)
         planned = self.info.hparams.get("training.epochs") if isinstance(self.info, ExternalRunInfo) else None
+        if not isinstance(planned, int):
+            planned = 0
+        # Most tools evaluate the validation split once per epoch.
+        if not done and len(validation) <= planned:
+            done = len(validation)
         per_epoch = 1 if self._by_epoch else epochs.steps_per_epoch
         if not per_epoch and len(validation) and step:
-            # Most tools evaluate the validation split once per epoch.
             per_epoch = max(1, round(step / len(validation)))
         first, last = self.source.first, self.source.last
         status = self._status()
@@ -139,7 +143,8 @@ class ExternalFollower(Follower):
             status=status,
             reason=reason,
             epoch=done,
-            epochs=max(done, planned) if isinstance(planned, int) else done,
+            # Without any sign of epochs, a total would say that none of them is done.
+            epochs=max(done, planned) if done else 0,
             step=step,
             steps_per_epoch=per_epoch,
             seconds=max(0.0, last - first) if first else nan,

@@ -19,12 +19,13 @@ class Listing(NamedTuple):
 
 
 class Found(NamedTuple):
-    """A run that a format found: its folder, its name if the folder contains several runs, and what else the format
-    needs to open it."""
+    """A run that a format found: its folder, its name if the folder contains several runs, what else the format needs
+    to open it, and what other tools wrote into the folder."""
 
     path: Path
     name: str = ""
     key: str = ""
+    beside: tuple[str, ...] = ()
 
 
 class Format(Protocol):

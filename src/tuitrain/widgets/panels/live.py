@@ -49,7 +49,8 @@ def head(run: Follower, width: int, activity: str = "") -> Content:
         clock = units.clock(time.time() + left)
         end = f" · ends {clock} (in {duration})" if width >= NARROW else f" · {duration} left"
     elif not state.active and state.step:
-        end = f" · {summary.epochs(run)} epochs in {units.duration(state.seconds)}"
+        epochs_in = f"{summary.epochs(run)} epochs in " if state.epochs else ""
+        end = f" · {epochs_in}{units.duration(state.seconds)}"
     room = max(1, width - len(status + epoch + end) - 1)
     color = STATUS_STYLES.get(run.status, "")
     return Content.assemble(_title(run, room), " ", (status, color), epoch, (end, MUTED))
