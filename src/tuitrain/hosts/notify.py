@@ -9,6 +9,7 @@ from tuitrain.hosts.alerts.ended import alert_end
 from tuitrain.runs.catalog.result import result
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.records import State
+from tuitrain.runs.writer import log_line
 
 # Seconds after which the command is killed, so that it does not keep the process of an ended run alive.
 TIMEOUT = 60.0
@@ -20,7 +21,7 @@ def notify(folder: RunFolder, state: State, command: str | None) -> None:
     if state.active:
         return
     for problem in alert_end(folder, state):
-        print(f"alert: {problem}")  # noqa: T201
+        print(log_line(f"alert: {problem}"), end="")  # noqa: T201
     if command:
         _run(command, folder, state)
 
@@ -38,4 +39,4 @@ def _run(command: str, folder: RunFolder, state: State) -> None:
     except OSError as error:
         problem = f"cannot be run: {error.strerror}"
     if problem:
-        print(f"notify.command {problem}")  # noqa: T201
+        print(log_line(f"notify.command {problem}"), end="")  # noqa: T201

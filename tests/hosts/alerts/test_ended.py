@@ -1,6 +1,7 @@
 """Alerts at the end of a run."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -61,7 +62,7 @@ def test_a_service_that_is_down_fails_nothing(
     folder = write_run("one")
     notify(folder, folder.state(), None)
     printed = capsys.readouterr().out
-    assert "alert: JSON (address 1) did not accept the alert." in printed
+    assert re.search(r"^\d\d:\d\d:\d\d alert: JSON \(address 1\) did not accept the alert\.$", printed, re.MULTILINE)
     assert "alert: apprise does not understand address 2." in printed
     assert "secret-word" not in printed
 

@@ -20,6 +20,7 @@ from tuitrain.hosts.alerts.addresses import save_addresses
 from tuitrain.hosts.alerts.service import stop_watching, watch_in_background
 from tuitrain.hosts.alerts.watch import IDLE_SECONDS, LEAST, UNKNOWN, Watcher
 from tuitrain.machine.gpus import Gpu, Gpus
+from tuitrain.machine.load import Disk
 from tuitrain.machine.users import GpuUser
 from tuitrain.runs.folder import RunFolder
 
@@ -75,6 +76,24 @@ def test_a_killed_run_is_reported_and_what_reports_itself_is_not(
         change(folder, status=folder.name())
     assert titles(watcher, 5) == ["killed interrupted"]
     assert titles(watcher, 10) == []
+
+
+def test_a_folder_that_is_empty_for_a_while_loses_no_run(
+    runs_dir: Path, write_run: Callable[..., RunFolder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed, away = write_run("killed", status="running"), runs_dir.with_name("away")
+    watcher = Watcher(runs_dir)
+    assert titles(watcher, 0) == []
+    runs_dir.rename(away)
+    runs_dir.mkdir()
+    with monkeypatch.context() as patch:
+        # The disk below the mount point is another one.
+        patch.setattr(watching, "disk", lambda folder: Disk(folder, 0, 1))
+        assert titles(watcher, 5) == []
+    change(RunFolder(away / killed.id), process={"host": os.uname().nodename, "boot": "other", "pid": 1, "born": 1.0})
+    runs_dir.rmdir()
+    away.rename(runs_dir)
+    assert titles(watcher, 10) == ["killed interrupted"]
 
 
 def test_a_run_of_another_tool_whose_loss_is_no_number_is_reported_once(tmp_path: Path) -> None:

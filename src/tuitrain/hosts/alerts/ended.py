@@ -33,7 +33,8 @@ def describe(folder: RunFolder, state: State) -> str:
         if score is not None:
             loss = "" if score.loss is None else f", loss {units.loss(score.loss)}"
             parts.append(f"{name} {units.percent(score.accuracy)}{loss}")
-    parts.append(f"epoch {state.epoch} of {state.epochs} after {units.duration(state.seconds)}")
+    progress = f"epoch {state.epoch} of {state.epochs}" if state.epochs else f"step {state.step:,}"
+    parts.append(f"{progress} after {units.duration(state.seconds)}")
     parts.append(f"{plain(folder.id, 100)} on {plain(platform.node(), 60)}")
     return "\n".join(parts)
 

@@ -89,9 +89,11 @@ class Watcher:
 
     def look(self, now: float, gpus: Gpus | None = None) -> list[Alert]:
         """Return the new alerts at the time `now`, in seconds. Raise RunError if the folder cannot be read."""
-        # A network file system that is away for a while is no folder without runs.
+        # A network file system that is away for a while is no folder without runs, also if it leaves an empty folder.
         check_exists(self._folder)
         runs = self._index.refresh(_READ)
+        if self._watched and not runs:
+            return []
         return [*self._changes(runs, now), *self._low_disk(), *self._idle_gpus(gpus, now)]
 
     @property
