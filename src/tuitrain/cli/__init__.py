@@ -7,10 +7,13 @@ import sys
 from tuitrain.errors import TuitrainError, save_traceback
 from tuitrain.text import plain
 
+NO_HOME = "/nonexistent"
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command and return its exit status: 0 success, 1 failed run or lost output, 2 bad usage, 130 stopped."""
     gc.disable()  # Imported modules are never garbage.
+    _find_home()
     from tuitrain.cli.parser import BACKGROUND, parse
     from tuitrain.cli.streams import drop_library_output, keep_streams
     from tuitrain.hosts.preload import check_working_folder
@@ -36,6 +39,16 @@ def main(arguments: list[str] | None = None) -> int:
     except Exception as error:
         print(_describe_crash(error), file=sys.__stderr__)
         return 1
+
+
+def _find_home() -> None:
+    """Give a user without a home folder, as a container may have, one that does not exist. Then everything that keeps
+    files there continues without them, or says that it cannot write them."""
+    if not os.environ.get("HOME"):
+        os.environ.pop("HOME", None)
+        # What the system does not know, this function returns unchanged.
+        if os.path.expanduser("~") == "~":  # noqa: PTH111
+            os.environ["HOME"] = NO_HOME
 
 
 def _describe_crash(error: Exception) -> str:

@@ -18,7 +18,7 @@ _NETWORK = ("nfs", "nfs4", "cifs", "smb3", "fuse.sshfs", "lustre", "beegfs", "gp
 
 def check_folders(runs_dir: Path) -> Iterator[Finding]:
     yield _check("runs folder", runs_dir, "Choose another one with --runs-dir or $TUITRAIN_RUNS.")
-    yield _check("cache folder", user_cache(), "Choose another one with $XDG_CACHE_HOME.")
+    yield _check("cache folder", user_cache(), "Choose another one with $HOME or $XDG_CACHE_HOME.")
 
 
 def _check(name: str, folder: Path, advice: str) -> Finding:
