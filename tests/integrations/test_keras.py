@@ -38,7 +38,10 @@ def test_settings_and_metrics_are_logged(tmp_path: Path, vectors: Vectors, ended
     model.fit(**options(vectors, 3), initial_epoch=2, callbacks=[callback])
     run = ended()
     assert (run.status, run.state.epoch) == ("finished", 3)
-    expected = {"optimizer.lr": 0.1, "optimizer.momentum": 0.9, "data.batch_size": 16, "training.epochs": 2}
+    expected = {
+        "optimizer.name": "sgd", "optimizer.lr": 0.1, "optimizer.momentum": 0.9, "data.batch_size": 16,
+        "training.epochs": 2,
+    }  # fmt: skip
     assert {name: run.settings.get(name) for name in expected} == expected
     assert [step for step, _ in points(run, "loss")] == list(range(1, 13))
     assert [step for step, _ in points(run, "learning_rate")] == [4, 8, 12]

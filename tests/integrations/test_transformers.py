@@ -52,7 +52,7 @@ def train(folder: Path, vectors: Vectors, epochs: int, *callbacks: Any) -> Any:
     trainer = Trainer(
         Linear(), arguments, train_dataset=data, eval_dataset=data,
         compute_metrics=lambda found: {"accuracy": float((found.predictions.argmax(1) == found.label_ids).mean())},
-        callbacks=[TuitrainCallback(name="one", runs_dir=folder / "runs"), *callbacks],
+        callbacks=[TuitrainCallback(name="one", runs_dir=folder / "runs", config={"seed": 7}), *callbacks],
     )  # fmt: skip
     trainer.train()
     return trainer
@@ -62,7 +62,7 @@ def test_settings_and_metrics_are_logged(tmp_path: Path, vectors: Vectors, ended
     train(tmp_path, vectors, 2)
     run = ended()
     assert (run.status, run.state.epoch) == ("finished", 2)
-    expected = {"optimizer.lr": 0.1, "data.batch_size": 16, "training.epochs": 2}
+    expected = {"optimizer.lr": 0.1, "data.batch_size": 16, "training.epochs": 2, "training.seed": 7}
     assert {name: run.settings.get(name) for name in expected} == expected
     assert [step for step, _ in points(run, "loss")] == list(range(1, 9))
     accuracies = points(run, "eval_accuracy")

@@ -25,8 +25,7 @@ class TuitrainCallback(keras.callbacks.Callback):  # type: ignore[misc]
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
         if self.run is None:
             self.run = tuitrain.init(**self._options)
-        for name, value in self._settings().items():
-            self.run.config.setdefault(name, value)
+        self.run.config.setdefaults(self._settings())
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
         self._epoch, self._first_step = epoch + 1, self._step

@@ -8,6 +8,7 @@ from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers.logger import Logger, rank_zero_experiment
+from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_only
 
 import tuitrain
@@ -41,6 +42,13 @@ class TuitrainLogger(Logger):  # type: ignore[misc]
     @rank_zero_only  # type: ignore[untyped-decorator]
     def log_hyperparams(self, params: Any, *_: Any, **__: Any) -> None:
         self.experiment.config.update(params)
+
+    @rank_zero_only  # type: ignore[untyped-decorator]
+    def log_graph(self, model: LightningModule, input_array: object = None) -> None:  # noqa: ARG002
+        # Lightning calls this before it trains, and only the model knows the trainer.
+        epochs = model.trainer.max_epochs
+        if model.trainer.state.fn == TrainerFn.FITTING and epochs is not None and epochs > 0:
+            self.experiment.config.setdefault("max_epochs", epochs)
 
     @rank_zero_only  # type: ignore[untyped-decorator]
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:

@@ -28,7 +28,7 @@ class TuitrainCallback(TrainerCallback):  # type: ignore[misc]
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, *_: Any, **__: Any) -> None:
         if self.run is None and state.is_world_process_zero:
             self.run = tuitrain.init(**self._options)
-            self.run.config.update(_settings(args))
+            self.run.config.setdefaults(_settings(args))
 
     def on_log(self, _: Any, state: TrainerState, *__: Any, logs: dict[str, Any] | None = None, **___: Any) -> None:
         if self.run is not None and logs:
