@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from logged_runs import points
+from tuitrain.runs.external_info import ExternalRunInfo
 from tuitrain.runs.scripts.follower import ScriptFollower
 
 # Ultralytics reads these when it is imported. It must download, install and send nothing, and keep its settings here.
@@ -58,6 +59,9 @@ def test_settings_and_metrics_are_logged(tmp_path: Path, photos: Path, ended: En
     assert [step for step, _ in points(run, "train/loss")] == list(range(1, 9))
     accuracies = points(run, "metrics/accuracy_top1")
     assert [step for step, _ in accuracies] == [4, 8]
+    # Ultralytics validates its best weights once more at the end.
+    assert isinstance(run.info, ExternalRunInfo)
+    assert run.info.curves["metrics/accuracy_top1"] == 2
     assert run.state.validation is not None
     assert run.state.validation.accuracy == accuracies[-1][1]
     assert [step for step, _ in points(run, "lr/pg0")] == [4, 8]
