@@ -86,3 +86,18 @@ def test_the_version_of_the_terminal_is_reported(size: int) -> None:
     events = [event for at in range(0, len(text), size) for event in parser.feed(text[at : at + size])]
     assert [event.version for event in events if isinstance(event, TerminalVersion)] == ["kitty(0.41.1)"]
     assert [event.key for event in events if isinstance(event, Key)] == ["a", "b"]
+
+
+def test_the_rest_of_a_version_may_follow_late_but_its_beginning_is_no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr("tuitrain.widgets.terminal.paste.monotonic", lambda: now)
+    parser, begin = PasteParser(), "\x1bP>|kit"
+    events = list(parser.feed(begin))
+    now += 1
+    events += parser.tick()
+    events += parser.feed("ty(0.41.1)\x1b\\a" + begin)
+    now += 5
+    events += parser.tick()
+    events += parser.feed("b")
+    assert [event.version for event in events if isinstance(event, TerminalVersion)] == ["kitty(0.41.1)"]
+    assert [event.key for event in events if isinstance(event, Key)] == ["a", "b"]

@@ -18,13 +18,15 @@ _SEQUENCE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 _REPORT = re.compile(
     r"\x1b(?:\[(?:M...|<[-;\d]*[Mm]|[?>=][;:\d]*[A-Za-z])|[\]P_^][^\x07\x1b]*(?:\x07|\x1b\\))", re.DOTALL
 )
-# The answer to XTVERSION.
+# The beginning of an answer to XTVERSION, and the seconds to wait for the rest: nobody types this beginning.
+_VERSION_START, _VERSION_DELAY = "\x1bP>|", 2.0
+# The whole answer.
 _VERSION = re.compile(r"\x1bP>\|([^\x07\x1b]{0,100})\x1b\\")
 _REPORT_BEGINNING = re.compile(r"\x1b(?:\[(?:M.{0,2}|<[-;\d]*|[?>=][;:\d]*)|[\]P_^][^\x07\x1b]*\x1b?)\Z", re.DOTALL)
 
 
 class TerminalVersion(Message, bubble=False):
-    """The terminal has reported its name and version, such as `kitty(0.41.1)`."""
+    """A report of the terminal: its name and version, such as `kitty(0.41.1)`."""
 
     def __init__(self, version: str) -> None:
         super().__init__()
@@ -44,6 +46,9 @@ class PasteParser(XTermParser):
         """Yield an escape key if nothing has followed an escape. The driver calls this at least every 0.1 s."""
         if self._held and self._pasted is None and monotonic() >= self._held_until:
             held, self._held = self._held, ""
+            if held.startswith(_VERSION_START):
+                # The rest was lost, and these characters are not keys.
+                return
             yield from [Key("escape", ESCAPE)] if held == ESCAPE else super().feed(held)
         yield from super().tick()
 
@@ -62,7 +67,8 @@ class PasteParser(XTermParser):
                     keys, self._held = _split_beginning(keys, START)
                     if beginning := _REPORT_BEGINNING.search(keys + self._held):
                         keys, self._held = keys[: beginning.start()], beginning[0]
-                    self._held_until = monotonic() + ESCAPE_DELAY
+                    delay = _VERSION_DELAY if self._held.startswith(_VERSION_START) else ESCAPE_DELAY
+                    self._held_until = monotonic() + delay
                 yield from super().feed(keys) if keys else ()
                 self._pasted = [] if start else None
             else:
