@@ -11,6 +11,7 @@ from tuitrain.machine.graphics import draws_pictures, may_draw_pictures
         ("kitty(0.28.0)", True), ("kitty(0.41.1)", True), ("kitty(1.0)", True), ("ghostty 1.1.3", True),
         ("Ghostty", True), ("kitty(0.27.1)", False), ("kitty(0.9.0)", False), ("kitty", False), ("", False),
         ("WezTerm 20240203-110809-5046fc22", False), ("XTerm(370)", False), ("tmux 3.5a", False),
+        (f"kitty({'9' * 5000}.1)", False),
     ],
 )  # fmt: skip
 def test_the_version_of_the_terminal_decides(version: str, drawn: bool) -> None:

@@ -1,4 +1,4 @@
-"""Tell whether the terminal draws pictures in cells: by kitty's graphics protocol with Unicode placeholders."""
+"""Tell whether the terminal draws pictures in cells: with kitty's graphics protocol with Unicode placeholders."""
 
 import os
 import re
@@ -14,7 +14,7 @@ _FIRST_KITTY = (0, 28)
 
 class TmuxClient(NamedTuple):
     """The terminal outside of tmux: its name and version as it reports them, and whether tmux passes graphics on. `tty`
-    and `visible` tell when it has changed or has not shown this window."""
+    changes with the terminal, and `visible` is False while it shows another window of tmux."""
 
     version: str = ""
     passes_on: bool = False
@@ -34,7 +34,7 @@ def may_draw_pictures(environment: Mapping[str, str] = os.environ) -> bool:
 
 def draws_pictures(version: str) -> bool:
     """Return whether a terminal draws pictures, by what it answers to XTVERSION, such as `kitty(0.41.1)`."""
-    if kitty := re.match(r"kitty\((\d+)\.(\d+)", version):
+    if kitty := re.match(r"kitty\((\d{1,4})\.(\d{1,4})", version):
         return (int(kitty[1]), int(kitty[2])) >= _FIRST_KITTY
     return version.lower().startswith("ghostty")
 
