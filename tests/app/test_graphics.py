@@ -21,7 +21,7 @@ from tuitrain.widgets.terminal.paste import TerminalVersion
 from widgets.terminal.graphics_terminal import GraphicsTerminal
 
 SAMPLES = [Sample(index, 4, 9, 0.9, 28, 28, 1, bytes([index] * 784), 1.0) for index in range(40)]
-QUERY = "\x1b[>q"
+QUERY, PROBE = "\x1b[>q", "\x1b[6n"
 Session = Callable[[TuitrainApp, Pilot[object], GraphicsTerminal], Awaitable[None]]
 
 
@@ -56,6 +56,8 @@ async def run(runs_dir: Path, session: Session, *, in_tmux: bool = False) -> Gra
 
         def write(self, data: str) -> None:
             terminal.write(data)
+            if PROBE in data:
+                self._app.call_later(app.on_cursor_position)
 
     app = TuitrainApp(runs_dir, ThreadHost())
     app.driver_class = Driver

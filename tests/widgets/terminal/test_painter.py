@@ -1,5 +1,6 @@
 """Painting only changed cells gives the same terminal content as a full repaint."""
 
+import asyncio
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -184,3 +185,26 @@ async def test_output_held_back_by_a_slow_line_follows_the_answer(
 
     await app.run_async(size=(80, 24), auto_pilot=session)
     assert app.return_code == 0
+
+
+async def test_the_app_reads_the_first_answers_of_the_terminal_before_it_exits(
+    runs_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tuitrain.widgets.terminal.painter._EXIT_WAIT", 0.3)
+    events: list[str] = []
+
+    class SlowTerminal(Terminal):
+        def write(self, data: str) -> None:
+            super().write(data)
+            if "\x1b[6n" in data:
+                asyncio.get_running_loop().call_later(0.1, events.append, "answer")
+                app.exit()
+
+        def stop_application_mode(self) -> None:
+            events.append("closed")
+            super().stop_application_mode()
+
+    app = TuitrainApp(runs_dir, ThreadHost())
+    app.driver_class = SlowTerminal
+    await app.run_async(size=(80, 24))
+    assert events == ["answer", "closed"]

@@ -22,6 +22,8 @@ from tuitrain.widgets.terminal.textual_internals import (
 _SYNC_SIZE = 500
 # Seconds between two latency probes, and seconds after which a probe counts as lost.
 _PROBE_INTERVAL, _PROBE_TIMEOUT = 2.0, 10.0
+# Seconds after a probe until which an exit waits for its answer at most.
+_EXIT_WAIT = 1.0
 # Seconds of latency above which a connection becomes slow, and below which it is fast again.
 _SLOW_LATENCY, _FAST_LATENCY = 0.25, 0.15
 # Bytes sent after an unanswered probe; more would delay the answers to keys.
@@ -86,12 +88,12 @@ class PaintedApp(InternalsApp):
         return self.images.take_commands(self._cells.pictures())
 
     def use_images(self, images: Images | None) -> None:
-        """Draw pictures by the terminal's graphics or, with None, as text."""
+        """Draw pictures with the terminal's graphics or, with None, as text."""
         self.images = images
         self.redraw_pictures()
 
     def redraw_pictures(self) -> None:
-        """Draw all widgets again; some keep cells of pictures."""
+        """Redraw all widgets, because some keep cells of pictures."""
         for screen in self.screen_stack:
             for widget in screen.walk_children(Widget):
                 widget.notify_style_update()
@@ -141,9 +143,10 @@ class PaintedApp(InternalsApp):
             self._write_changes()
 
     async def before_exit(self) -> None:
-        # A late answer to a probe would be typed into the shell.
-        if self._probe_sent is not None and self._latency is not None:
-            await asyncio.sleep(min(1.0, 2 * self._latency))
+        # The shell would take a late answer for typed text. The terminal answers other queries before the probe.
+        if self._probe_sent is not None:
+            wait = _EXIT_WAIT if self._latency is None else min(_EXIT_WAIT, 2 * self._latency)
+            await asyncio.sleep(self._probe_sent + wait - monotonic())
 
     def on_resize(self, event: Resize) -> None:
         # A resize to the same size follows a suspend: other programs may have written to the terminal.
