@@ -1,4 +1,4 @@
-"""Choose how pictures are drawn: by the terminal's graphics, or as text."""
+"""Choose how to draw pictures: with the terminal's graphics or as text."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""The pictures that the terminal keeps, and which of them to send or delete."""
+"""Number the pictures that widgets draw, and decide which of them the terminal keeps."""
 
 from collections.abc import Set
 from dataclasses import dataclass
@@ -30,8 +30,8 @@ class _Image:
 
 
 class Images:
-    """Gives a number to each picture and area that a widget draws. The picture is sent when the first of its cells is
-    painted, and deleted when the number or its memory is needed for another one."""
+    """The pictures that widgets draw, with a number for each picture and area. The app sends a picture when it paints
+    the first of its cells, and deletes it when another one needs its number or memory."""
 
     def __init__(self) -> None:
         self._images: dict[int, _Image] = {}
@@ -40,7 +40,7 @@ class Images:
         self._needed: set[int] = set()
         self._commands: list[str] = []
         self.dropped = False
-        """Whether widgets must be drawn again, because cells that they keep may show other pictures now."""
+        """Whether widgets must redraw, because cells that they keep may show other pictures now."""
 
     def __len__(self) -> int:
         return len(self._images)
@@ -64,7 +64,7 @@ class Images:
         return number
 
     def _make_room(self, pixels: int) -> None:
-        """Drop all pictures that are not needed if the next one would be too much."""
+        """Drop all pictures that are not needed if the next one would exceed a limit."""
         kept = sum(image.placed.pixels for image in self._images.values())
         if len(self._images) < len(MARKS) - 1 and kept + pixels <= MAX_PIXELS:
             return

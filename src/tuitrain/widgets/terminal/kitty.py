@@ -1,8 +1,8 @@
 """Encode pictures in kitty's graphics protocol, for cells that show parts of them.
 
-A picture is sent once, with a number and the size of its area. A cell that holds a placeholder with the number, a row
-and a column then shows this part of the picture. For Textual a placeholder is a character, so that pictures scroll
-and are covered like text. See https://sw.kovidgoyal.net/kitty/graphics-protocol/#unicode-placeholders
+The app sends a picture once, with a number and the size of its area. A cell that holds a placeholder with the number,
+a row and a column then shows this part of the picture. Textual treats a placeholder as a character, so that pictures
+scroll like text and dialogs cover them. See https://sw.kovidgoyal.net/kitty/graphics-protocol/#unicode-placeholders
 """
 
 import base64
@@ -45,7 +45,8 @@ _CHUNK = 4096
 
 
 def placeholders(number: int, row: int, columns: int) -> str:
-    """Return the cells of a row of picture `number`. Each contains its position, so that any of them may be covered."""
+    """Return the cells of a row of picture `number`. Each contains its position, so that a dialog may cover
+    some of them."""
     return "".join(f"{PLACEHOLDER}{MARKS[row]}{MARKS[column]}{MARKS[number]}" for column in range(columns))
 
 
@@ -55,7 +56,7 @@ def number_of(cell: str) -> int:
 
 
 def transmission(number: int, picture: Picture, area: Size) -> str:
-    """Return the sequences that send a picture, to be shown in an area of cells as large as its proportions allow."""
+    """Return the sequences that send a picture, which fills an area of cells as far as its proportions allow."""
     pixels = picture.pixels
     if picture.channels == 1:
         pixels = bytes(byte for pixel in pixels for byte in (pixel, pixel, pixel))

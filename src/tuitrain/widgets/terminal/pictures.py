@@ -1,4 +1,4 @@
-"""Draw small pictures in cells: by the terminal's graphics, as two pixels per cell, or as characters for shades."""
+"""Draw small pictures in cells: with the terminal's graphics, as two pixels per cell, or as characters for shades."""
 
 import fcntl
 import struct
@@ -19,7 +19,7 @@ from tuitrain.widgets.terminal.painter import PaintedApp
 from tuitrain.widgets.terminal.thumbnails import Picture, Pixel, is_consistent, reduced, thumbnail, thumbnail_size
 
 SHADES = " .:-=+*#%@"
-# The largest side in pixels of a picture that the terminal draws, and of one in an explanation: text has less pixels.
+# The largest side in pixels of a picture that the terminal draws, and of one in an explanation: text shows fewer.
 MAX_SIDE, GRAPHICS_SIDE, TEXT_SIDE = 384, 160, 64
 # The pixels of a cell that text draws, and of a terminal's cell if it does not report them.
 _TEXT_CELL, _USUAL_CELL = Size(1, 2), Size(10, 20)
@@ -64,8 +64,7 @@ def picture_line(app: App[Any], picture: Picture, side: int, line: int) -> list[
 
 
 def whole_picture_line(app: App[Any], picture: Picture, room: Size, line: int) -> list[Segment]:
-    """Return a line of a picture that is as large as its room; as text, the pixels may limit it. It is empty below the
-    picture."""
+    """Return a line of a picture that fills its room; text does not enlarge it. The line is empty below the picture."""
     if not (is_consistent(picture) and room):
         return []
     factor = max(-(-picture.width // room.width), -(-picture.height // (2 * room.height)))
@@ -82,7 +81,7 @@ def _fitted(picture: Picture, room: Size) -> Size:
 
 
 def _line(app: App[Any], picture: Picture, area: Size, side: int, line: int) -> list[Segment]:
-    """Return a line of a picture: in an area of cells by graphics, or as text of at most `side` columns."""
+    """Return a line of a picture: in an area of cells with graphics, or as text of at most `side` columns."""
     if (images := _images(app)) is not None:
         if line >= area.height:
             return []
@@ -102,7 +101,7 @@ def _images(app: App[Any]) -> Images | None:
 
 
 def _picture_cell(app: App[Any]) -> Size:
-    """Return how many pixels a cell is worth: those of the terminal, or those of text, also over a slow connection."""
+    """Return the pixels that a cell may show: those of the terminal or, also over a slow connection, those of text."""
     return _terminal_cell() if isinstance(app, PaintedApp) and app.images is not None and not app.slow else _TEXT_CELL
 
 
