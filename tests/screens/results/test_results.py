@@ -10,8 +10,8 @@ from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.rows import Train, encode
 from tuitrain.screens.home.screen import HomeScreen
 from tuitrain.screens.new_run.screen import NewRunScreen
-from tuitrain.screens.results.screen import PAGES, ResultsScreen
-from tuitrain.screens.results.tabs import PAGE_KEYS
+from tuitrain.screens.results.screen import ResultsScreen
+from tuitrain.screens.results.tabs import PAGES
 from tuitrain.screens.training import TrainingScreen
 
 HOSTILE = "\x1b[2J[red]x[/] [@click=app.quit]y[/]"
@@ -101,8 +101,8 @@ async def test_the_summary_and_the_pages(write_run: WriteRun) -> None:
         assert "mine · finished" in lines(app)[0]
         assert "test 90.00 % (900 of 990)" in lines(app)[0]
         switcher = app.screen.query_one(ContentSwitcher)
-        for number, page in enumerate(PAGES, 1):
-            await pilot.press(PAGE_KEYS[number - 1])
+        for page, key in PAGES.items():
+            await pilot.press(key)
             await pilot.pause()
             assert switcher.current == page
             for words in seen[page]:
@@ -183,8 +183,8 @@ async def test_a_damaged_run_shows_the_problem_on_every_page(write_run: WriteRun
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
         assert f"{damaged} is damaged" in lines(app)[0] + lines(app)[3]
-        for number in range(len(PAGES)):
-            await pilot.press(PAGE_KEYS[number])
+        for key in PAGES.values():
+            await pilot.press(key)
         await pilot.pause()
         assert "clone" not in footer(app)
         await pilot.press("y", "w")
@@ -201,8 +201,8 @@ async def test_hostile_runs_are_text_on_every_page(write_run: WriteRun) -> None:
         file.write(encode(Train(2**53, 2**53, 1e308, -1e308, 5e-324, 1e308, 1e308, 1e308, (1e308,) * 200)) + b"\n")
     app = opened(folder)
     async with app.run_test(size=(120, 40)) as pilot:
-        for number in range(len(PAGES)):
-            await pilot.press(PAGE_KEYS[number])
+        for key in PAGES.values():
+            await pilot.press(key)
             await pilot.pause()
             assert "\x1b" not in text(app)
             assert "�[2J[red]x[/]" in text(app)
@@ -211,14 +211,14 @@ async def test_hostile_runs_are_text_on_every_page(write_run: WriteRun) -> None:
 async def test_every_page_on_every_screen(write_run: WriteRun) -> None:
     app = opened(write_run("one", evaluations=THREE, classes=["a", "b"]))
     async with app.run_test(size=(120, 40)) as pilot:
-        for number, page in enumerate(PAGES):
-            await pilot.press(PAGE_KEYS[number])
+        for page, key in PAGES.items():
+            await pilot.press(key)
             for size in ((1, 1), (60, 20)):
                 await pilot.resize_terminal(*size)
                 await pilot.pause()
                 assert all(len(line) == size[0] for line in lines(app))
             assert "one · finished" in lines(app)[0]
-            assert f"{PAGE_KEYS[number]} {page}" in lines(app)[1]
+            assert f"{key} {page}" in lines(app)[1]
             assert lines(app)[1].split()[-1] in ("m", "metrics")
         for size in ((80, 24), (120, 40)):
             await pilot.resize_terminal(*size)

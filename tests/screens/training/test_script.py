@@ -9,9 +9,12 @@ import tuitrain
 from logged_runs import wait_for
 from screen_text import footer, lines
 from screens.training.training_app import opened, screen, tick
+from tuitrain.app.app import TuitrainApp
+from tuitrain.hosts.thread import ThreadHost
 from tuitrain.logger import start
 from tuitrain.logger.run import Run
 from tuitrain.runs.scripts.folder import ScriptFolder
+from tuitrain.screens.results.screen import ResultsScreen
 from tuitrain.screens.script import ScriptScreen
 
 
@@ -81,3 +84,22 @@ async def test_the_page_of_the_learning_rate_is_offered_once_there_is_one(run: R
         wait_for(lambda: folder.metrics_file.stat().st_size > size)
         await tick(app, pilot)
         assert "gradients" in footer(app)
+
+
+@pytest.mark.parametrize("rate", [False, True])
+async def test_the_results_offer_no_page_without_content(run: Run, rate: bool) -> None:
+    if rate:
+        run.log({"lr": 0.1})
+    folder = asks(run, set())
+    run.finish()
+    app = TuitrainApp(Path(run.dir).parent, ThreadHost())
+    async with app.run_test(size=(120, 30)) as pilot:
+        app.push_screen(results := ResultsScreen(folder))
+        await pilot.pause()
+        assert "layers" not in lines(app)[1]
+        assert ("8 gradients" in lines(app)[1]) == rate
+        seen = []
+        for _ in range(9):
+            await pilot.press("tab")
+            seen.append(results.page)
+        assert ("layers" in seen, "gradients" in seen) == (False, rate)

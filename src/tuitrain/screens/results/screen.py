@@ -27,7 +27,7 @@ from tuitrain.screens.results.export import page_exports
 from tuitrain.screens.results.metrics_page import MetricsPage
 from tuitrain.screens.results.result_panel import KEY, ResultPanel
 from tuitrain.screens.results.suspects import SuspectsScreen
-from tuitrain.screens.results.tabs import PAGE_KEYS, tab_line
+from tuitrain.screens.results.tabs import PAGES, tab_line
 from tuitrain.text import plain
 from tuitrain.widgets.charts.run_charts import ChartPair, GradientCharts, LossAccuracyCharts, UnitCharts
 from tuitrain.widgets.confusion.matrix import ConfusionMatrix
@@ -40,7 +40,7 @@ from tuitrain.widgets.terminal.refresh import BUDGET
 
 # The width from which the line below the images also describes the evaluation.
 WIDE = 100
-PAGES = ("summary", "curves", "confusion", "classes", "worst", "settings", "log", "gradients", "layers", "metrics")
+FIRST = "summary"
 
 
 class ResultsScreen(RunActions):
@@ -51,7 +51,8 @@ class ResultsScreen(RunActions):
     BINDINGS: ClassVar[list[BindingType]] = [
         *(
             Binding(key, f"page('{page}')", tooltip=page.capitalize(), show=False, id=f"run.{page}")
-            for key, page in zip(PAGE_KEYS[:-1], PAGES, strict=False)
+            for page, key in PAGES.items()
+            if page != "metrics"
         ),
         Binding("m", "page('metrics')", "metrics", tooltip="Metrics, calibration and threshold", id="run.metrics"),
         Binding("enter", "images", "images", tooltip="Show the images of this cell", id="run.images"),
@@ -86,7 +87,7 @@ class ResultsScreen(RunActions):
     def compose(self) -> ComposeResult:
         yield FixedText(id="head")
         yield FixedText(id="pages")
-        with ContentSwitcher(initial="summary"):
+        with ContentSwitcher(initial=FIRST):
             with VerticalScroll(id="summary"):
                 yield ResultPanel()
                 yield Static(id="report")
@@ -137,7 +138,14 @@ class ResultsScreen(RunActions):
 
     @property
     def page(self) -> str:
-        return self.query_one(ContentSwitcher).current or PAGES[0]
+        return self.query_one(ContentSwitcher).current or FIRST
+
+    @property
+    def pages(self) -> list[str]:
+        """The pages with content: of other programs' runs, tuitrain knows no layers and perhaps no learning rate."""
+        layers = bool(self.run.info.layers)
+        empty = {"gradients": not layers and not len(self.run.train.only("lr")), "layers": not layers}
+        return [page for page in PAGES if not empty.get(page)]
 
     @property
     def evaluation(self) -> Evaluation | None:
@@ -147,7 +155,7 @@ class ResultsScreen(RunActions):
     def _show(self) -> None:
         page = self.page
         self.query_one("#head", FixedText).show(run_report.headline(self.run, self.evaluation))
-        self.query_one("#pages", FixedText).show(tab_line(PAGES, page, self.size.width))
+        self.query_one("#pages", FixedText).show(tab_line(self.pages, page, self.size.width))
         self.query_one("#about", FixedText).show(self._about())
         if page == "summary":
             self.query_one(ResultPanel).show(self.run, self.evaluations)
@@ -205,7 +213,7 @@ class ResultsScreen(RunActions):
         if action == "evaluation":
             return len(self.evaluations) > 1
         if action == "baselines":
-            return self.page == PAGES[0] and self.query_one(ResultPanel).can_compare
+            return self.page == FIRST and self.query_one(ResultPanel).can_compare
         if action == "copy_path":
             return self.image_file is not None
         if action == "explain":
@@ -214,7 +222,7 @@ class ResultsScreen(RunActions):
         if action == "images":
             return self.evaluation is not None and self.page == "confusion"
         if action == "page":
-            return parameters != ("metrics",) or self.page != "metrics"
+            return parameters[0] in self.pages and (parameters != ("metrics",) or self.page != "metrics")
         if action in ("all", "matrix"):
             return self._cell_only
         return super().check_action(action, parameters)
@@ -249,7 +257,9 @@ class ResultsScreen(RunActions):
         self.action_page("confusion")
 
     def action_turn(self, offset: int) -> None:
-        self.action_page(PAGES[(PAGES.index(self.page) + offset) % len(PAGES)])
+        # The present page may have become one of a damaged run.
+        pages = [page for page in PAGES if page in (*self.pages, self.page)]
+        self.action_page(pages[(pages.index(self.page) + offset) % len(pages)])
 
     def action_evaluation(self) -> None:
         self._evaluation_index = (self._evaluation_index + 1) % len(self.evaluations)

@@ -8,8 +8,11 @@ from tuitrain.widgets.terminal.colors import MUTED
 
 # The width from which the tabs have two spaces between them.
 SPACIOUS = 90
-# The key of each page. In charts, 0 resets the zoom.
-PAGE_KEYS = "123456789m"
+# The pages and their keys. In charts, 0 resets the zoom.
+PAGES = {
+    "summary": "1", "curves": "2", "confusion": "3", "classes": "4", "worst": "5", "settings": "6", "log": "7",
+    "gradients": "8", "layers": "9", "metrics": "m",
+}  # fmt: skip
 
 
 def tab_line(pages: Sequence[str], current: str, width: int) -> Content:
@@ -19,10 +22,10 @@ def tab_line(pages: Sequence[str], current: str, width: int) -> Content:
         named = {*pages[:count], current}
         names = [
             Content.assemble(
-                (f"{key} ", "$footer-key-foreground"),
+                (f"{PAGES[page]} ", "$footer-key-foreground"),
                 (page if page in named else "", "bold $accent underline" if page == current else MUTED),
             )
-            for key, page in zip(PAGE_KEYS, pages, strict=True)
+            for page in pages
         ]
         line = Content("  " if width > SPACIOUS else " ").join(names)
         # The line has a margin of one column on each side.
