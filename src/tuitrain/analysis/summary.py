@@ -65,13 +65,18 @@ def best_value(best: Best) -> str:
     return units.percent(best.value)
 
 
+def moment(best: Best) -> str:
+    """Return when the run was best: `epoch 3`, or `step 1,200` if a script logs no epochs."""
+    return f"epoch {best.epoch}" if best.epoch else f"step {best.step:,}"
+
+
 def result(run: "Follower") -> tuple[str, str] | None:
     """Return the most important accuracy and what it is: `98.06 %` of the test split if it was measured."""
     state, best = run.state, run.state.best
     candidates: list[tuple[str, Score | None]] = [
-        (f"best test{best.by}, with the weights of epoch {best.epoch}" if best else "", best.test if best else None),
+        (f"best test{best.by}, with the weights of {moment(best)}" if best else "", best.test if best else None),
         ("last test", state.test),
-        (f"best val{best.by}, epoch {best.epoch}" if best else "", best.validation if best else None),
+        (f"best val{best.by}, {moment(best)}" if best else "", best.validation if best else None),
         ("last val", state.validation),
     ]
     return next(

@@ -7,7 +7,7 @@ from time import monotonic
 from typing import Any
 
 from tuitrain.analysis import units
-from tuitrain.analysis.summary import best_value
+from tuitrain.analysis.summary import best_value, moment
 from tuitrain.analysis.text_tables import json_text
 from tuitrain.runs.records import Score, State
 from tuitrain.text import plain
@@ -68,7 +68,8 @@ def format_scores(state: State) -> list[str]:
     if best is not None:
         best_scores = f"validation {_format_score(best.validation)} · test {_format_score(best.test)}"
         value = f" {best_value(best)}" if best.metric in ("macro-f1", "balanced-accuracy") else ""
-        lines.append(f"best epoch ({best.epoch}, {best.criterion}{value}): {best_scores}")
+        when = f"epoch ({best.epoch}" if best.epoch else f"({moment(best)}"
+        lines.append(f"best {when}, {best.criterion}{value}): {best_scores}")
     return lines
 
 

@@ -56,3 +56,10 @@ def test_by_another_metric(best: Best, name: str, value: str) -> None:
     assert title == f"best test by {name}, with the weights of epoch 2"
     assert summary.startswith(f"best test by {name} 88.00 % · best val by {name} 90.00 %")
     assert f"best epoch (2, highest validation {name} {value}): validation 90.00 %" in printed
+
+
+def test_without_epochs_it_is_a_step() -> None:
+    numbers, _, title, _, printed = texts(Best(0, 1200, SCORE, value=0.25))
+    assert "(lowest loss 0.2500, step 1,200)" in numbers
+    assert title == "last test"
+    assert "best (step 1,200, lowest validation loss): validation 90.00 %" in printed

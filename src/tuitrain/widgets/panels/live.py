@@ -190,7 +190,7 @@ def _best(state: State) -> tuple[str, ...]:
         return ()
     criterion = best.criterion.replace("validation ", "")
     shown = best.validation == state.validation and best.metric in ("loss", "accuracy")
-    return (criterion if shown else f"{criterion} {summary.best_value(best)}", f"epoch {best.epoch}")
+    return (criterion if shown else f"{criterion} {summary.best_value(best)}", summary.moment(best))
 
 
 def _score(name: str, score: Score | None, suffix: str = "", *, losses: bool = True) -> Content:
