@@ -49,9 +49,11 @@ COSTLY = (
 )  # fmt: skip
 # Matplotlib looks for fonts once, instead of once per process.
 os.environ.setdefault("MPLCONFIGDIR", str(ROOT / ".pytest_cache" / "matplotlib"))
-# A shell starts its background jobs with SIGINT ignored, and processes that tests interrupt would inherit that.
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+# A shell starts its background jobs with SIGINT ignored, and nohup ignores SIGHUP. The processes that tests interrupt
+# would inherit that.
+for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, handler)
 # pytest-xdist may set these, which would override the size of every terminal that a test opens.
 for name in ("COLUMNS", "LINES"):
     os.environ.pop(name, None)

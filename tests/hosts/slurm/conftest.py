@@ -1,8 +1,11 @@
 """A run that waits for a job, and the commands of a real Slurm, where a cluster for tests runs."""
 
+import fcntl
 import subprocess
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -13,8 +16,9 @@ from tuitrain.runs.waiting import wait
 
 
 @pytest.fixture
-def cluster() -> Callable[..., str]:
-    """`cluster("scontrol", …)` calls a command of the cluster that tests/hosts/slurm/cluster.sh starts."""
+def cluster() -> Iterator[Callable[..., str]]:
+    """`cluster("scontrol", …)` calls a command of the cluster that tests/hosts/slurm/cluster.sh starts. Only one test
+    at a time has the cluster, because its jobs would wait for those of others."""
     name = cluster_name()
     if name != "test":
         found = f"the cluster {name!r} is not for tests" if name else "no Slurm runs on this machine"
@@ -23,7 +27,9 @@ def cluster() -> Callable[..., str]:
     def call(*arguments: str) -> str:
         return subprocess.run(arguments, capture_output=True, text=True, check=True, timeout=60).stdout
 
-    return call
+    with (Path(tempfile.gettempdir()) / "tuitrain-test-cluster").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield call
 
 
 @pytest.fixture

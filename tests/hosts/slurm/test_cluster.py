@@ -83,7 +83,7 @@ def test_a_run_waits_is_requeued_and_ends_like_an_uninterrupted_one(
     cluster: Cluster, home: Path, full_node: Callable[[], object], quick: Callable[..., Config]
 ) -> None:
     folder = submit(home, *overrides(*SETTINGS))
-    # Jobs of other tests may wait, too.
+    # Cancelled jobs of other tests may still end.
     until(lambda: any(f"({word})" in said for word in ("Resources", "Priority") if (said := reason(folder))), folder)
     assert shown_status(folder.state()) == "queued"
     full_node()
