@@ -1,6 +1,7 @@
 """Start the program in a pseudo-terminal."""
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -36,4 +37,8 @@ def terminal(tmp_path: Path) -> Iterator[Callable[..., Terminal]]:
 
     yield start
     for process in started:
-        process.close(force=True)
+        if process.isalive():
+            # On a loaded machine, `close` does not wait long enough for the process to end.
+            process.kill(signal.SIGKILL)
+            process.wait()
+        process.close()
