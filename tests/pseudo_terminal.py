@@ -1,6 +1,7 @@
 """Read a pseudo-terminal that runs the program, and check everything it prints."""
 
 import re
+import signal
 import time
 from collections.abc import Callable
 
@@ -91,3 +92,11 @@ class Terminal:
         switches = re.findall(rb"\x1b\[\?(1049|25)([hl])", self.raw)
         last = dict(switches)
         return last.get(b"1049") == b"l" and last.get(b"25") == b"h"
+
+
+def kill(process: pexpect.spawn) -> None:
+    """Kill a program, and wait for its end, for which `close` alone waits too short on a loaded machine."""
+    if process.isalive():
+        process.kill(signal.SIGKILL)
+        process.wait()
+    process.close()

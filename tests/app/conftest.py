@@ -1,7 +1,6 @@
 """Start the program in a pseudo-terminal."""
 
 import os
-import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,7 +8,7 @@ from pathlib import Path
 import pexpect
 import pytest
 
-from pseudo_terminal import Terminal
+from pseudo_terminal import Terminal, kill
 
 
 @pytest.fixture
@@ -37,8 +36,4 @@ def terminal(tmp_path: Path) -> Iterator[Callable[..., Terminal]]:
 
     yield start
     for process in started:
-        if process.isalive():
-            # On a loaded machine, `close` does not wait long enough for the process to end.
-            process.kill(signal.SIGKILL)
-            process.wait()
-        process.close()
+        kill(process)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pexpect
 import pytest
 
-from pseudo_terminal import Terminal
+from pseudo_terminal import Terminal, kill
 
 # What `?` does instead of opening the help. `fail` raises.
 PLANTS = {
@@ -70,7 +70,7 @@ def opened() -> Iterator[list[pexpect.spawn]]:
     processes: list[pexpect.spawn] = []
     yield processes
     for process in processes:
-        process.close(force=True)
+        kill(process)
 
 
 @pytest.mark.parametrize("where", PLANTS)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pexpect
 import pytest
 
+from pseudo_terminal import kill
 from tuitrain.runs.folder import RunFolder
 
 HOSTILE = "\x1b]0;x\x07bad"
@@ -53,7 +54,7 @@ def completed(shell: str, lines: Iterable[str], home: Path, environment: dict[st
             process.send("\x15echo ne''xt\n")
             process.expect("next", timeout=60)
     finally:
-        process.close(force=True)
+        kill(process)
     return found
 
 
