@@ -121,7 +121,7 @@ def _move(draft: Path, path: Path, *, sync: bool) -> None:
 def remove_drafts(path: Path) -> None:
     """Remove the drafts that killed processes left while they replaced `path`. Call this only if no other process may
     replace it at the same time."""
-    for draft in path.parent.glob(f".{path.name}.*tmp"):
+    for draft in path.parent.glob(f".{glob.escape(path.name)}.*tmp"):
         if draft.is_dir() and not draft.is_symlink():
             shutil.rmtree(draft, ignore_errors=True)
         else:

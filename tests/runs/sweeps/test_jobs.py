@@ -23,7 +23,7 @@ from tuitrain.runs.sweeps.records import Job, Record
 from tuitrain.runs.writer import RunWriter
 from tuitrain.runs.writer import create as create_run
 
-# A process that holds a job until it is told to end.
+# A process that owns a job until its stdin closes.
 HOLD = """\
 import sys
 from pathlib import Path
