@@ -41,11 +41,12 @@ class Terminal:
         return "\n".join(self._screen.display)
 
     def see(self, *words: str) -> None:
-        until(lambda: all(word in self.text for word in words) or self._read(), self)
+        until(lambda: all(word in self.text for word in words), self)
 
     def end(self) -> int:
         """Wait for the end; return the exit status."""
-        until(lambda: self._read() or self.process.poll() is not None, self)
+        until(lambda: self.process.poll() is not None, self)
+        self.read()
         return self.process.wait()
 
     def press(self, keys: str) -> None:
@@ -56,17 +57,19 @@ class Terminal:
             os.close(self.master)
         self.master = -1
 
-    def _read(self) -> bool:
-        """Read available output; return False."""
-        if self.master >= 0 and select.select([self.master], [], [], 0.05)[0]:
-            with suppress(OSError):
+    def read(self) -> None:
+        """Read all available output."""
+        with suppress(OSError):
+            while self.master >= 0 and select.select([self.master], [], [], 0.05)[0]:
                 # pyte does not know the mark of private sequences such as CSI > 1 u.
                 self._stream.feed(os.read(self.master, 65536).replace(b"\x1b[>1u", b"").replace(b"\x1b[<u", b""))
-        return False
 
 
 def until(condition: Callable[[], bool], shown: Terminal | None = None) -> None:
+    """Wait for the condition, and meanwhile read the output of `shown`, which blocks if nobody reads it."""
     deadline = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < deadline, f"waited in vain:\n{shown.text if shown else ''}"
+        if shown is not None:
+            shown.read()
         time.sleep(0.02)

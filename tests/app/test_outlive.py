@@ -112,7 +112,7 @@ def start_copy(shown: Terminal, runs_dir: Path, transform: str) -> str:
 
 
 def copy_of(original: str, runs_dir: Path, shown: Terminal) -> RunFolder:
-    until(lambda: shown._read() or len(list(folders(runs_dir))) == 2, shown)
+    until(lambda: len(list(folders(runs_dir))) == 2, shown)
     return next(folder for folder in folders(runs_dir) if folder.id != original)
 
 
@@ -124,7 +124,7 @@ def training(
     shown = terminal(program=program)
     folder = copy_of(start_copy(shown, runs_dir, SLOW.format(wait=wait)), runs_dir, shown)
     shown.see("images/s")
-    until(lambda: shown._read() or folder.state().step > 100, shown)
+    until(lambda: folder.state().step > 100, shown)
     assert trainer(folder) == shown.process.pid
     return shown, folder
 
@@ -171,11 +171,11 @@ def test_the_terminal_is_closed_and_another_one_attached(
     second.see("running", "images/s")
     second.press("p")
     second.see("paused")
-    until(lambda: folder.state().status == "paused")
+    until(lambda: folder.state().status == "paused", second)
     assert folder.state().step < STEPS
     second.press("p")
     run_again = Follower(folder)
-    until(lambda: run_again.poll() and any(event.name == "resumed" for event in run_again.events))
+    until(lambda: run_again.poll() and any(event.name == "resumed" for event in run_again.events), second)
     second.hang_up()
     second.end()
     run = assert_equal(folder, uncut)
@@ -191,7 +191,7 @@ def test_a_line_that_stalls_while_the_run_is_paused_and_then_drops(
     """The app cannot write and must not wait for that when the terminal hangs up; the run stays paused."""
     shown, folder = training(terminal, runs_dir)
     shown.press("p")
-    until(lambda: shown._read() or folder.state().status == "paused", shown)
+    until(lambda: folder.state().status == "paused", shown)
     # Each a whole new screen, which nobody takes.
     for page in range(60):
         shown.press("21"[page % 2])
@@ -213,10 +213,10 @@ def test_a_key_moves_the_run_to_the_background_where_it_is_killed(
 ) -> None:
     shown, folder = training(terminal, runs_dir)
     shown.press("d")
-    until(lambda: shown._read() or trainer(folder) != shown.process.pid, shown)
+    until(lambda: trainer(folder) != shown.process.pid, shown)
     shown.press("q")
     # The app asks until the handover is complete.
-    until(lambda: shown._read() or shown.process.poll() is not None or "keep training" in shown.text, shown)
+    until(lambda: shown.process.poll() is not None or "keep training" in shown.text, shown)
     if shown.process.poll() is None:
         shown.press("\r")
     assert shown.end() == 0
@@ -243,7 +243,7 @@ def test_quitting_keeps_the_run_training(terminal: Callable[..., Terminal], runs
 def test_sigint_keeps_the_run_training(terminal: Callable[..., Terminal], runs_dir: Path, uncut: RunFolder) -> None:
     shown, folder = training(terminal, runs_dir)
     shown.process.send_signal(signal.SIGINT)
-    until(lambda: shown._read() or folder.state().status == "queued", shown)
+    until(lambda: folder.state().status == "queued", shown)
     # A second one, while the run is handed over.
     shown.process.send_signal(signal.SIGINT)
     assert shown.end() == 0
@@ -256,7 +256,7 @@ def test_the_terminal_is_closed_while_a_run_is_prepared(
 ) -> None:
     shown = terminal()
     original = start_copy(shown, runs_dir, PREPARING + SLOW.format(wait=runs_dir.parent / WAIT))
-    until(lambda: shown._read() or (runs_dir.parent / "preparing").exists(), shown)
+    until(lambda: (runs_dir.parent / "preparing").exists(), shown)
     shown.hang_up()
     until(lambda: ignores(shown.process.pid, signal.SIGTERM))
     (runs_dir.parent / "go").touch()
