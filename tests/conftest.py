@@ -6,6 +6,7 @@ import random
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,7 @@ for name in ("COLUMNS", "LINES"):
 gc.set_threshold(20_000, 20, 50)
 
 
+@cache
 def is_among(files: tuple[str, ...], path: Path) -> bool:
     return path.relative_to(ROOT / "tests").as_posix().startswith(files)
 

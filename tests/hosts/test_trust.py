@@ -191,14 +191,14 @@ def test_a_run_started_here_is_trusted_with_this_code_only(planted: Planted, tmp
     # Another command in its folder is not allowed.
     folder.config_file.write_text(dumps(planted.config(planted.transform, "notify.command=true")))
     assert trust.check_run(folder)[0] == ""
-    # Nor is it for a process that was told to run the former one.
+    # Nor is it for a process that was allowed to run the former one.
     _, refused = trust.split_code(folder, folder.config(), key)
     assert [item.value for item in refused] == ["true"]
     folder.config_file.write_text(dumps(config))
     # The run has a copy of the file, which may change.
     planted.file.write_text("raise SystemExit\n")
     assert trust.check_run(folder)[0] == key
-    # Nor is another content of the copy, even if run.json agrees with it, also for a process that was told to run it.
+    # Nor is another content of the copy, even if run.json agrees with it, nor for a process that was allowed to run it.
     copy = folder.code / "planted.py"
     copy.write_text(copy.read_text() + "# changed\n")
     with pytest.raises(RunError, match=r"code/planted\.py is not the code that the run was trained with"):

@@ -26,7 +26,7 @@ def sheet(request: Request) -> Sheet:
 
 
 class FakeProcess(SheetProcess):
-    """Answers a request when told to."""
+    """Answers a request when the test says so."""
 
     def __init__(self) -> None:
         super().__init__()

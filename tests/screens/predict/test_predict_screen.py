@@ -22,7 +22,7 @@ HOSTILE = "a\x1b[31m[red].png"
 
 
 class FakeProcess(PredictProcess):
-    """Answers a request when told to."""
+    """Answers a request when the test says so."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -50,7 +50,7 @@ def until(condition: Callable[[], object]) -> None:
 
 def test_nodes_join_leave_and_end(leader: LeadingNode) -> None:
     first, left, second = member(leader), member(leader), member(leader)
-    left.report(NodeResult(problem="Its process was told to stop."))
+    left.report(NodeResult(problem="Its process was asked to stop."))
     until(lambda: list(leader.joined()) == [1, 3])
     leader.start(list(leader.joined()))
     late = member(leader)

@@ -59,7 +59,7 @@ def join(
         result = _train(folder, node, devices, allowed_key, left)
     finally:
         gpu_lock.release()
-    node.report(NodeResult(problem="Its process was told to stop.") if left() else result)
+    node.report(NodeResult(problem="Its process was asked to stop.") if left() else result)
     deadline = time.monotonic() + _GOODBYE
     while not node.is_over and time.monotonic() < deadline:
         time.sleep(_INTERVAL)

@@ -56,7 +56,7 @@ class Dispatcher:
     def run(self) -> bool:
         """Train until no run waits that could start, and return True; return False if the queue was stopped. Raise
         OwnedError if this machine already runs a queue for this runs folder."""
-        # CUDA numbers GPUs in an order of its own, unless told to keep the driver's.
+        # By default, CUDA numbers GPUs in another order than the driver.
         os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
         create_slots_folder()
         with self._owned():
