@@ -41,14 +41,14 @@ def _arrays(dir: str | None) -> list[dict[str, Any]]:
 def _photos(dir: str | None) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for name, info in PHOTO_DATASETS.items():
-        counts = dict(zip(("train", "validation", "test"), info.images or (), strict=False))
+        counts = dict(zip(("train", "validation", "test"), info.images, strict=True))
         rows.append(
             {
                 "name": name,
-                "images": {split: count for split, count in counts.items() if count} or None,
+                "images": {split: count for split, count in counts.items() if count},
                 "classes": info.classes,
                 "size": None,
-                "download": info.download or None,
+                "download": info.download,
                 "found": _text(found_in(dir, info.folder)),
                 "title": info.title,
                 "page": info.page,
@@ -62,8 +62,8 @@ def _text(folder: Path | None) -> str | None:
 
 
 def _cells(row: dict[str, Any]) -> list[str]:
-    images = f"{sum(row['images'].values()):,}" if row["images"] else "?"
     size, download = row["size"] or "photos", row["download"] or ("-" if row["name"] == "digits" else "?")
+    images = f"{sum(row['images'].values()):,}"
     return [
         row["name"], images, str(row["classes"]), size, download, row["found"] or "-", row["title"], row["page"] or "-",
     ]  # fmt: skip

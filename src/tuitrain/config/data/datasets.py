@@ -47,30 +47,30 @@ DATASETS = {
     "digits": DatasetInfo("8x8 scans of digits, from scikit-learn", 1437, 360, (1, 8, 8), _NUMERALS, ("shift",)),
     "mnist": DatasetInfo(
         "28x28 handwritten digits", 60_000, 10_000, (1, 28, 28), _NUMERALS, ("shift",), "MNIST/raw",
-        "http://yann.lecun.com/exdb/mnist/",
+        "http://yann.lecun.com/exdb/mnist/", "12 MB",
     ),
     "fashion-mnist": DatasetInfo(
         "28x28 pieces of clothing", 60_000, 10_000, (1, 28, 28),
         ("T-shirt", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Boot"),
-        ("shift", "flip"), "FashionMNIST/raw", "https://github.com/zalandoresearch/fashion-mnist",
+        ("shift", "flip"), "FashionMNIST/raw", "https://github.com/zalandoresearch/fashion-mnist", "31 MB",
     ),
     "kmnist": DatasetInfo(
         "28x28 cursive Japanese characters", 60_000, 10_000, (1, 28, 28),
         ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"), ("shift",), "KMNIST/raw",
-        "https://github.com/rois-codh/kmnist",
+        "https://github.com/rois-codh/kmnist", "21 MB",
     ),
     "cifar10": DatasetInfo(
         "32x32 color photographs", 50_000, 10_000, (3, 32, 32),
         ("plane", "car", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"), ("flip", "crop"),
-        "cifar-10-batches-py", "https://www.cs.toronto.edu/~kriz/cifar.html",
+        "cifar-10-batches-py", "https://www.cs.toronto.edu/~kriz/cifar.html", "170 MB",
     ),
     "cifar100": DatasetInfo(
         "32x32 color photographs, 100 classes", 50_000, 10_000, (3, 32, 32), tuple(_CIFAR100.split()),
-        ("flip", "crop"), "cifar-100-python", "https://www.cs.toronto.edu/~kriz/cifar.html",
+        ("flip", "crop"), "cifar-100-python", "https://www.cs.toronto.edu/~kriz/cifar.html", "169 MB",
     ),
     "svhn": DatasetInfo(
         "32x32 house numbers, by their middle digit", 73_257, 26_032, (3, 32, 32), _NUMERALS, ("shift",),
-        "train_32x32.mat", "http://ufldl.stanford.edu/housenumbers/",
+        "train_32x32.mat", "http://ufldl.stanford.edu/housenumbers/", "246 MB",
     ),
     "stl10": DatasetInfo(
         "96x96 color photographs; the unlabelled ones are not used", 5000, 8000, (3, 96, 96),

@@ -1,7 +1,7 @@
 """Describe torchvision's data sets of photos of different sizes, without reading them.
 
-The numbers of images and the download sizes are those of torchvision's documentation and of the TensorFlow Datasets
-catalog; None and an empty text mean that neither states them.
+The numbers of images and the download sizes are those of torchvision's documentation, of the TensorFlow Datasets
+catalog, and of the files that torchvision downloads.
 """
 
 from msgspec import Struct
@@ -17,8 +17,8 @@ class PhotoDataset(Struct, frozen=True, kw_only=True):
     folder: str
     classes: int
     page: str
-    images: tuple[int, int, int] | None = None
-    download: str = ""
+    images: tuple[int, int, int]
+    download: str
     augment: tuple[str, ...] = ("flip", "crop")
 
 
@@ -56,8 +56,8 @@ PHOTO_DATASETS = {
         download="94 MB", page="https://github.com/phelber/eurosat",
     ),
     "gtsrb": PhotoDataset(
-        title="German traffic signs", kind="GTSRB", folder="gtsrb", classes=43, page="https://benchmark.ini.rub.de/",
-        augment=("crop",),
+        title="German traffic signs", kind="GTSRB", folder="gtsrb", classes=43,
+        images=(26_640, 0, 12_630), download="277 MB", page="https://benchmark.ini.rub.de/", augment=("crop",),
     ),
     "dtd": PhotoDataset(
         title="textures in the wild", kind="DTD", folder="dtd", classes=47, images=(1880, 1880, 1880),
@@ -65,24 +65,25 @@ PHOTO_DATASETS = {
     ),
     "fgvc-aircraft": PhotoDataset(
         title="aircraft of 100 variants", kind="FGVCAircraft", folder="fgvc-aircraft-2013b", classes=100,
-        page=f"{_VGG}/fgvc-aircraft/",
+        images=(3334, 3333, 3333), download="2.8 GB", page=f"{_VGG}/fgvc-aircraft/",
     ),
     "caltech101": PhotoDataset(
         title="photos of objects", kind="Caltech101", folder="caltech101", classes=101,
-        page="https://data.caltech.edu/records/20086",
+        images=(8677, 0, 0), download="137 MB", page="https://data.caltech.edu/records/20086",
     ),
     "caltech256": PhotoDataset(
         title="photos of objects and clutter", kind="Caltech256", folder="caltech256", classes=257,
-        page="https://data.caltech.edu/records/nyy15-4j048",
+        images=(30_607, 0, 0), download="1.2 GB", page="https://data.caltech.edu/records/nyy15-4j048",
     ),
     "country211": PhotoDataset(
         title="photos by the country in which they were taken", kind="Country211", folder="country211", classes=211,
-        images=(31_650, 10_550, 21_100), page="https://github.com/openai/CLIP/blob/main/data/country211.md",
+        images=(31_650, 10_550, 21_100), download="11 GB",
+        page="https://github.com/openai/CLIP/blob/main/data/country211.md",
     ),
     "rendered-sst2": PhotoDataset(
         title="rendered sentences with a positive or negative sense", kind="RenderedSST2", folder="rendered-sst2",
-        classes=2, images=(6920, 872, 1821), page="https://github.com/openai/CLIP/blob/main/data/rendered-sst2.md",
-        augment=(),
+        classes=2, images=(6920, 872, 1821), download="131 MB",
+        page="https://github.com/openai/CLIP/blob/main/data/rendered-sst2.md", augment=(),
     ),
 }  # fmt: skip
 

@@ -75,7 +75,7 @@ def _in_fold(counts: Sequence[int], fold: Fold) -> list[int]:
 def _not_downloaded(data: Data) -> SplitSizes:
     """Return the known facts about a data set of photos before its download."""
     info, size = PHOTO_DATASETS[data.dataset], data.image_size if data.image_size != "auto" else DEFAULT_SIZE
-    train, validation, test = info.images or (0, 0, 0)
+    train, validation, test = info.images
     if not test:
         test = math.ceil(TEST_FRACTION * train)
         train -= test
@@ -83,10 +83,7 @@ def _not_downloaded(data: Data) -> SplitSizes:
         validation = math.ceil(data.validation * train)
         train -= validation
     shape = (1 if data.channels == "grey" else 3, size, size)
-    notes = () if info.images else ("the images are counted after the download",)
-    return SplitSizes(
-        train, validation if data.validation else 0, test, shape, info.classes, _location(data), notes=notes
-    )
+    return SplitSizes(train, validation if data.validation else 0, test, shape, info.classes, _location(data))
 
 
 def _location(data: Data) -> str:
