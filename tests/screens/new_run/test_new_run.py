@@ -2,10 +2,11 @@ from pathlib import Path
 from unittest.mock import patch
 
 import pytest
+from PIL import Image
 from textual._compositor import Compositor
 
 from open_new_run import PREVIEWS, opened
-from screen_text import strips
+from screen_text import strips, text
 from tuitrain.config.schema import Config
 from tuitrain.config.settings import sections, settings
 from tuitrain.config.values import override
@@ -226,6 +227,26 @@ async def test_a_preset_updates_the_preview(tmp_path: Path) -> None:
         await form.press(*"vit", "enter")
         await form.until(lambda: "✗" in form.row("model.activation"))
         assert "no ReLU" in form.said("facts")
+
+
+@pytest.mark.parametrize("size", [(120, 40), (100, 24), (80, 24)])
+async def test_the_preview_shows_the_classes_and_what_to_do_about_their_sizes(
+    tmp_path: Path, size: tuple[int, int]
+) -> None:
+    for name, count in (("ant", 24), ("bee", 6)):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for number in range(count):
+            Image.new("RGB", (8, 8), (number, count, 0)).save(tmp_path / f"photos/{name}/{number}.png")
+    file = tmp_path / "photos.toml"
+    file.write_text(f'data = {{ dataset = "image-folder", dir = "{tmp_path}/photos" }}\nmodel.name = "cnn"')
+    async with opened(tmp_path, size) as form:
+        await form.press("ctrl+o")
+        await form.answer(str(file))
+        await form.until(lambda: form.previewed)
+        shown = text(form.app)
+        assert "ant · " in shown
+        assert "largest class " in shown
+        assert "try class_weights = balanced" in shown
 
 
 @pytest.mark.parametrize(

@@ -95,7 +95,7 @@ class PreviewPanel(Vertical):
 
 def facts(preview: Preview, runs: int, first: Values, *, compact: bool) -> Content:
     """Return the facts about the run, one per line, or in fewer lines if `compact`."""
-    lines = [*_network_lines(preview, compact=compact), *_data_lines(preview)]
+    lines = [*_network_lines(preview, compact=compact), *_data_lines(preview, compact=compact)]
     lines += [("code", str(code)) for code in config_code(preview.config)]
     if preview.splits is not None and preview.splits.notes:
         lines.append(("note", plain("; ".join(preview.splits.notes), 300)))
@@ -157,7 +157,7 @@ def _weights(weights: InitialWeights) -> str:
     return " · ".join(parts) or "…"
 
 
-def _data_lines(preview: Preview) -> list[tuple[str, str]]:
+def _data_lines(preview: Preview, *, compact: bool) -> list[tuple[str, str]]:
     split, steps, location = ("-", "-", "-") if preview.problem else ("counting …", "…", "…")
     if preview.splits is None:
         return [("images", split), ("steps", steps), ("data", location)]
@@ -167,10 +167,13 @@ def _data_lines(preview: Preview) -> list[tuple[str, str]]:
     split = prefix + " · ".join(counts_with_sources(counts, sizes.sources))
     if preview.steps_per_epoch:
         steps = f"{preview.steps_per_epoch:,} per epoch · {preview.steps:,} in total"
-    lines = [("images", split), ("steps", steps), ("data", plain(sizes.location))]
+    lines = [("images", split), ("steps", steps)]
+    if not (compact and sizes.per_class):
+        # The classes say more about a folder than its path.
+        lines.append(("data", plain(sizes.location)))
     if sizes.per_class:
         lines.append(("classes", _class_sizes(sizes.per_class)))
-        lines += [("balance", text)] if (text := _imbalance(sizes.per_class, preview.config)) else []
+        lines += zip(("balance", ""), _imbalance(sizes.per_class, preview.config), strict=False)
     return lines
 
 
@@ -182,20 +185,18 @@ def _class_sizes(sizes: Sequence[tuple[str, int]]) -> str:
     return f"{len(sizes):,} classes with {least:,} ({small}) to {most:,} ({large}) images"
 
 
-def _imbalance(sizes: Sequence[tuple[str, int]], config: Config) -> str:
-    """Return how unequal the classes are and what to do about it; empty if it does not matter."""
+def _imbalance(sizes: Sequence[tuple[str, int]], config: Config) -> list[str]:
+    """Return how unequal the classes are and what to do about it, in short lines; empty if it does not matter."""
     least, most = min(count for _, count in sizes), max(count for _, count in sizes)
     if most < IMBALANCED * least:
-        return ""
+        return []
     ratio = (
-        f"the largest class has {units.number(most / least)} times the images of the smallest"
-        if least
-        else ("a class has no training images")
+        f"largest class {units.number(most / least)} times the smallest" if least else "a class has no training images"
     )
     treated = config.training.class_weights != "none" or config.data.sampler == "balanced"
-    advice = [] if treated else ["class_weights or sampler = balanced"]
+    advice = [] if treated else ["class_weights = balanced"]
     advice += ["best = macro-f1"] if config.training.best in ("loss", "accuracy") else []
-    return ratio + (f": consider {' and '.join(advice)}" if advice else "")
+    return [ratio, f"try {' and '.join(advice)}"] if advice else [ratio]
 
 
 def layer_table(preview: Preview) -> tuple[Content, Content]:
