@@ -42,6 +42,8 @@ def config(*assignments: str) -> Config:
         ("optimizer.decay_norms", ["optimizer.weight_decay=0.1"], []),
         ("training.min_delta", ["training.patience=3"], []),
         ("training.min_delta", ["schedule.name=plateau"], []),
+        ("finetune.layer_decay", ["finetune.freeze_epochs=1"], ["finetune.freeze=backbone"]),
+        ("finetune.freeze_epochs", [], ["finetune.freeze=backbone"]),
         ("optimizer.momentum", ["optimizer.name=sgd"], ["optimizer.name=adamw"]),
     ],
 )

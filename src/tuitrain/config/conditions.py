@@ -52,6 +52,7 @@ _FOLDER = Condition("data.dataset", ("image-folder",))
 _FILES = Condition("data.dataset", ("image-folder", *PHOTO_DATASETS), words="for data sets of photos")
 _OWN_NETWORKS = Condition("model.name", ("mlp", "cnn"))
 PRETRAINED = Condition("model.weights", NONE, negated=True, words="for pretrained weights")
+_TRAINS_ALL = Condition("finetune.freeze", ("backbone",), negated=True, words="ignored: the backbone is frozen")
 _MOMENTS = Condition("optimizer.name", ("adam", "adamw", "nadam", "radam", "muon"))
 _DECAY = Condition("optimizer.weight_decay", ("0",), negated=True, words="for weight decay")
 _NO_FOLD = "ignored: a fold is held out"
@@ -100,6 +101,8 @@ CONDITIONS: dict[str, tuple[Condition, ...]] = {
     ),
     "model.dropout": (Condition("model.name", ("mlp", "cnn", "timm/*")),),
     "model.batch_norm": (_OWN_NETWORKS,),
+    "finetune.freeze_epochs": (_TRAINS_ALL,),
+    "finetune.layer_decay": (_TRAINS_ALL,),
     "finetune.freeze_norms": (PRETRAINED,),
     "optimizer.momentum": (Condition("optimizer.name", ("sgd", "rmsprop", "muon")),),
     "optimizer.nesterov": (Condition("optimizer.name", ("sgd", "muon")),),

@@ -59,7 +59,9 @@ class Model(Struct, frozen=True, kw_only=True):
     activation: Annotated[Activation, Meta(description="Activation function; replaces ReLU in torchvision models")] = (
         "relu"
     )
-    dropout: Annotated[float, Meta(ge=0, lt=1, description="Dropout probability in mlp and cnn")] = 0.0
+    dropout: Annotated[
+        float, Meta(ge=0, lt=1, description="Dropout probability in mlp, cnn, and before timm's classifier")
+    ] = 0.0
     batch_norm: Annotated[bool, Meta(description="Batch normalization before each activation of mlp and cnn")] = False
     args: Annotated[
         str,

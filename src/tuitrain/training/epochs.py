@@ -21,7 +21,7 @@ def apply_patience(progress: TrainingProgress, config: Config, writer: RunWriter
         progress.drops, progress.since_drop = progress.drops + 1, 0
         writer.event("drop", reason, progress.lr * schedule.gamma**progress.drops)
     if patience and progress.since_lowest >= patience:
-        progress.over = f"Stopped early: {reason} for {patience} epochs."
+        progress.over = f"Stopped early: {reason} for {patience} epoch{'s' * (patience > 1)}."
 
 
 def epoch_line(progress: TrainingProgress, config: Config, state: State, verdict: Verdict) -> str:

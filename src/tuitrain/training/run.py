@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import torch
 
+from tuitrain.config.code import is_spec
 from tuitrain.config.networks import TIMM
 from tuitrain.config.schedule import Extension
 from tuitrain.config.schema import Config
@@ -20,6 +21,7 @@ from tuitrain.text import plain
 from tuitrain.training.control import Detached, Stopped
 from tuitrain.training.data.dataset import absent_classes
 from tuitrain.training.loop import Loop
+from tuitrain.training.optim.groups import describe_rates
 from tuitrain.training.out_of_memory import explain, fitting_settings, is_out_of_memory
 from tuitrain.training.provenance import run_info
 from tuitrain.training.setup import Setup
@@ -128,6 +130,8 @@ def restore_run(loop: Loop) -> None:
     _log_part(loop)
     for line in _weights_lines(loop.config, info.weights):
         writer.log(line)
+    if rates := describe_rates(loop.config, loop.setup.model):
+        writer.log(f"learning rates: {rates}")
     _log_balance(loop)
     for note in info.data_notes:
         writer.log(f"data: {plain(note)}")
@@ -150,6 +154,8 @@ def _weights_lines(config: Config, weights: WeightsInfo | None) -> Iterator[str]
         yield f"weights: {plain(weights.file, 100)} · {', '.join(parts)} · SHA-256 {weights.sha256[:16]}…"
         if config.finetune.freeze_norms:
             yield "weights: the statistics of batch normalization stay as pretrained (finetune.freeze_norms)"
+    elif config.finetune.freeze == "backbone" and not is_spec(config.model.name):
+        yield "weights: the frozen backbone keeps its random weights (model.weights = none)"
     if config.model.activation != "relu" and (
         config.model.name.startswith(TIMM) or config.model.weights == "pretrained"
     ):
@@ -171,10 +177,10 @@ def _log_balance(loop: Loop) -> None:
             " evaluations do not"
         )
     if loop.config.data.mixes_labels:
-        names = " and ".join(name for name in ("mixup", "cutmix") if name in loop.config.data.augment)
+        names = [name for name in ("mixup", "cutmix") if name in loop.config.data.augment]
         loop.writer.log(
-            f"{names} mix labels, which raises the training loss: a training prediction counts as correct if it is the"
-            " heavier label; evaluations are not mixed"
+            f"{' and '.join(names)} mix{'es' * (len(names) == 1)} labels, which raises the training loss: a training"
+            " prediction counts as correct if it is the heavier label; evaluations are not mixed"
         )
 
 

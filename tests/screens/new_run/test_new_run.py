@@ -172,7 +172,8 @@ async def test_settings_that_do_not_apply_are_hidden_until_they_are_looked_for(t
         assert freeze.display
         assert "for pretrained weights" in form.row("finetune.freeze")
         await form.type("model.weights", "pretrained")
-        assert form.fields["finetune.freeze_epochs"].display
+        assert form.fields["finetune.freeze_norms"].display
+        assert not form.fields["finetune.freeze_epochs"].display
 
 
 async def test_sections_are_jumped_to(tmp_path: Path) -> None:

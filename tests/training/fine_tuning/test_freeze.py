@@ -212,6 +212,7 @@ def test_features_computed_once_train_as_images_do(
     settings = (*PROBE, f"model.name={network}")
     once, each = train(*settings), train(*settings, f"data.transform={transform}:same")
     assert "the features of the frozen backbone are computed once" in once.folder.log_file.read_text()
+    assert "the frozen backbone keeps its random weights" in once.folder.log_file.read_text()
     assert "data.transform may change the images at random" in each.folder.log_file.read_text()
     for one, other in zip(
         (once.train, *once.evaluations.values()), (each.train, *each.evaluations.values()), strict=True

@@ -68,5 +68,5 @@ def test_they_train_with_accumulation_clipping_smoothing_and_bf16(train: Train) 
 @pytest.mark.parametrize("augment", ["mixup", "cutmix", "rotate"])
 def test_the_log_says_that_labels_are_mixed(train: Train, augment: str) -> None:
     run = train(*SHORT, f"data.augment=[{augment}]", "training.epochs=1")
-    said = f"{augment} mix labels" in run.folder.log_file.read_text()
+    said = f"{augment} mixes labels" in run.folder.log_file.read_text()
     assert said == (augment != "rotate")

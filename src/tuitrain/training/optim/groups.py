@@ -33,6 +33,18 @@ def parameter_groups(config: Config, model: nn.Module, *, heads: bool = True, ba
     return [{"params": found, SCALE: scale, "weight_decay": decay} for (scale, decay), found in groups.items()]
 
 
+def describe_rates(config: Config, model: nn.Module) -> str:
+    """Return the learning rates of layers and classifier in words; empty if `finetune` does not change them."""
+    network, finetune, lr = network_in(model), config.finetune, config.optimizer.lr
+    paths, parts = head_names(network), []
+    scales = layer_scales(network, finetune.layer_decay) if finetune.freeze == "none" else {}
+    if below := [scale for name, scale in scales.items() if not is_in(name, paths)]:
+        parts.append(f"{lr * min(below):.3g} in the first layer to {lr * max(below):.3g} in the last one")
+    if parts or finetune.head_lr != 1:
+        parts.append(f"{lr * finetune.head_lr:.3g} in the classifier")
+    return ", ".join(parts)
+
+
 def layer_scales(network: nn.Module, decay: float) -> dict[str, float]:
     """Return the factor of the learning rate of each parameter: 1 in the last layers, `decay` times less for each layer
     below (Clark et al. 2020, "ELECTRA"; Bao et al. 2021, "BEiT"). Empty without a decay."""
