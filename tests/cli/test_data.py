@@ -18,6 +18,7 @@ def test_the_data_sets_are_listed_with_their_places(tmp_path: Path, capsys: pyte
     assert rows["flowers102"]["images"] == {"train": 1020, "validation": 1020, "test": 6149}
     assert all(sum(row["images"].values()) > 0 for row in rows.values())
     assert {name for name, row in rows.items() if not row["download"]} == {"digits", "usps"}
+    assert (rows["oxford-pets"]["licence"], rows["flowers102"]["licence"]) == ("CC BY-SA 4.0", None)
     assert all(row["page"].startswith("http") for name, row in rows.items() if name != "digits")
     options = parse(["data", str(tmp_path)])
     assert options.run(options) == 0

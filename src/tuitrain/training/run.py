@@ -3,6 +3,7 @@
 import re
 import traceback
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import torch
 
@@ -151,7 +152,9 @@ def _weights_lines(config: Config, weights: WeightsInfo | None) -> Iterator[str]
         parts = [f"{weights.loaded:,} tensors loaded"]
         parts += [f"{weights.created:,} created for the classes"] if weights.created else []
         parts += [f"{weights.skipped:,} skipped"] if weights.skipped else []
-        yield f"weights: {plain(weights.file, 100)} · {', '.join(parts)} · SHA-256 {weights.sha256[:16]}…"
+        folder = Path(weights.source).parent
+        run = f" of {plain(folder.parent.name, 100)}" if folder.name == "checkpoints" else ""
+        yield f"weights: {plain(weights.file, 100)}{run} · {', '.join(parts)} · SHA-256 {weights.sha256[:16]}…"
         if config.finetune.freeze_norms:
             yield "weights: the statistics of batch normalization stay as pretrained (finetune.freeze_norms)"
     elif config.finetune.freeze == "backbone" and not is_spec(config.model.name):

@@ -10,7 +10,7 @@ from tuitrain.config.data.datasets import DATASETS, found_in
 from tuitrain.config.data.photo_datasets import PHOTO_DATASETS
 from tuitrain.text import plain
 
-HEADS = ["name", "images", "classes", "size", "download", "found in", "title", "licence page"]
+HEADS = ["name", "images", "classes", "size", "download", "found in", "title", "licence", "licence page"]
 
 
 def run(options: argparse.Namespace) -> int:
@@ -32,6 +32,7 @@ def _arrays(dir: str | None) -> list[dict[str, Any]]:
             "download": info.download or None,
             "found": _text(found_in(dir, info.place)) if info.place else "built in",
             "title": info.title,
+            "licence": info.licence or None,
             "page": info.page or None,
         }
         for name, info in DATASETS.items()
@@ -51,6 +52,7 @@ def _photos(dir: str | None) -> list[dict[str, Any]]:
                 "download": info.download,
                 "found": _text(found_in(dir, info.folder)),
                 "title": info.title,
+                "licence": info.licence or None,
                 "page": info.page,
             }
         )
@@ -65,5 +67,6 @@ def _cells(row: dict[str, Any]) -> list[str]:
     size, download = row["size"] or "photos", row["download"] or ("-" if row["name"] == "digits" else "?")
     images = f"{sum(row['images'].values()):,}"
     return [
-        row["name"], images, str(row["classes"]), size, download, row["found"] or "-", row["title"], row["page"] or "-",
+        row["name"], images, str(row["classes"]), size, download, row["found"] or "-", row["title"],
+        row["licence"] or "-", row["page"] or "-",
     ]  # fmt: skip

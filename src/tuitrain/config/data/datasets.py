@@ -14,8 +14,8 @@ TEST_FRACTION = 0.2
 class DatasetInfo(Struct, frozen=True):
     """A data set: the number of images per split, their `shape` (C, H, W), and the transforms that `auto` means.
 
-    `place` is a file or folder in `data.dir`, `download` the size of the download if it is known, and `page` states the
-    licence of the data set. digits is built in and has none of them.
+    `place` is a file or folder in `data.dir`, `download` the size of the download if it is known, and `licence` what
+    `page` allows, empty if it names no licence. digits is built in and has none of them.
     """
 
     title: str
@@ -27,6 +27,7 @@ class DatasetInfo(Struct, frozen=True):
     place: str = ""
     page: str = ""
     download: str = ""
+    licence: str = ""
 
 
 _NUMERALS = tuple("0123456789")
@@ -53,11 +54,12 @@ DATASETS = {
         "28x28 pieces of clothing", 60_000, 10_000, (1, 28, 28),
         ("T-shirt", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Boot"),
         ("shift", "flip"), "FashionMNIST/raw", "https://github.com/zalandoresearch/fashion-mnist", "31 MB",
+        "MIT",
     ),
     "kmnist": DatasetInfo(
         "28x28 cursive Japanese characters", 60_000, 10_000, (1, 28, 28),
         ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"), ("shift",), "KMNIST/raw",
-        "https://github.com/rois-codh/kmnist", "21 MB",
+        "https://github.com/rois-codh/kmnist", "21 MB", "CC BY-SA 4.0",
     ),
     "cifar10": DatasetInfo(
         "32x32 color photographs", 50_000, 10_000, (3, 32, 32),
@@ -70,7 +72,7 @@ DATASETS = {
     ),
     "svhn": DatasetInfo(
         "32x32 house numbers, by their middle digit", 73_257, 26_032, (3, 32, 32), _NUMERALS, ("shift",),
-        "train_32x32.mat", "http://ufldl.stanford.edu/housenumbers/", "246 MB",
+        "train_32x32.mat", "http://ufldl.stanford.edu/housenumbers/", "246 MB", "non-commercial use",
     ),
     "stl10": DatasetInfo(
         "96x96 color photographs; the unlabelled ones are not used", 5000, 8000, (3, 96, 96),

@@ -90,7 +90,7 @@ def _location(data: Data) -> str:
     if found := _place(data):
         return f"found in {_abbreviate_home(found)}"
     info = PHOTO_DATASETS.get(data.dataset) or DATASETS.get(data.dataset)
-    facts = [info.download, f"licence: see {info.page}"] if info else []
+    facts = [info.download, f"licence: {info.licence or 'none stated'}, see {info.page}"] if info else []
     return f"will be downloaded to {_abbreviate_home(data_folder(data.dir))} ({', '.join(filter(None, facts))})"
 
 
