@@ -16,13 +16,14 @@ from tuitrain.runs.writer import RunWriter, create
 HEAVY = {"torch", "torchvision", "sklearn", "numpy", "scipy", "matplotlib", "jinja2"}
 TERMINAL = {"textual", "rich", "plotext"}
 PROJECT = Path(__file__).parents[1] / "pyproject.toml"
-COMMAND = """\
+COMMANDS = """\
 import sys
 from tuitrain.cli import main
-try:
-    main(sys.argv[1:])
-except SystemExit as end:
-    assert not end.code, end.code
+for command in sys.argv[1:]:
+    try:
+        main(command.split())
+    except SystemExit as end:
+        assert not end.code, end.code
 """
 APP = """\
 import asyncio, sys
@@ -36,10 +37,10 @@ async def look() -> None:
     async with app.run_test(size=(100, 30)) as pilot:
         await pilot.pause()
         assert len(app.screen.query_one(RunTable).entries) == 1
-        for key in sys.argv[1:]:
+        for key, screens in (("enter", 2), ("escape", 1), ("n", 2)):
             await pilot.press(key)
             await pilot.pause()
-        assert len(app.screen_stack) == 1 + bool(sys.argv[1:]), app.screen_stack
+            assert len(app.screen_stack) == screens, app.screen_stack
 
 asyncio.run(look())
 """
@@ -83,16 +84,14 @@ def loaded_modules(home: Path, script: str, *arguments: str) -> set[str]:
     return modules
 
 
-@pytest.mark.parametrize(
-    "arguments", [["--help"], ["--version"], ["train", "--help"], ["config"], ["config", "--json"]]
-)
-def test_help_and_config_load_neither_torch_nor_textual(home: Path, arguments: list[str]) -> None:
-    assert loaded_modules(home, COMMAND, *arguments).isdisjoint(HEAVY | TERMINAL)
+def test_help_and_config_load_neither_torch_nor_textual(home: Path) -> None:
+    commands = ("--help", "--version", "train --help", "config", "config --json")
+    assert loaded_modules(home, COMMANDS, *commands).isdisjoint(HEAVY | TERMINAL)
 
 
-@pytest.mark.parametrize("arguments", [["runs"], ["runs", "--json"], ["show", "one"], ["show", "one", "--json"]])
-def test_showing_runs_does_not_load_torch(home: Path, arguments: list[str]) -> None:
-    assert loaded_modules(home, COMMAND, *arguments).isdisjoint(HEAVY | {"textual", "plotext"})
+def test_showing_runs_does_not_load_torch(home: Path) -> None:
+    commands = ("runs", "runs --json", "show one", "show one --json")
+    assert loaded_modules(home, COMMANDS, *commands).isdisjoint(HEAVY | {"textual", "plotext"})
 
 
 def test_a_script_that_logs_loads_only_what_it_needs(home: Path) -> None:
@@ -102,15 +101,15 @@ def test_a_script_that_logs_loads_only_what_it_needs(home: Path) -> None:
     assert loaded_modules(home, logs).isdisjoint(HEAVY | TERMINAL)
 
 
-@pytest.mark.parametrize("keys", [[], ["enter"], ["n"]], ids=["runs", "run", "new run"])
-def test_the_app_does_not_load_torch(home: Path, keys: list[str]) -> None:
-    modules = loaded_modules(home, APP, *keys)
+def test_the_app_does_not_load_torch(home: Path) -> None:
+    """Neither on the screen of the runs, nor on those of a run and of a new one."""
+    modules = loaded_modules(home, APP)
     assert "textual" in modules
     assert modules.isdisjoint(HEAVY)
 
 
 def test_a_report_does_not_load_torch(home: Path) -> None:
-    modules = loaded_modules(home, COMMAND, "report", "one", "-o", "one.html")
+    modules = loaded_modules(home, COMMANDS, "report one -o one.html")
     assert {"matplotlib", "jinja2"} <= modules
     # pyplot would choose a backend, and keep figures.
     assert modules.isdisjoint({"torch", "torchvision", "sklearn", "textual"})

@@ -19,7 +19,7 @@ from tuitrain.text import plain
 HUGE = 10**400
 HOSTILE = [
     "\x1b[31mred", "\x1b]0;title\x07", "a\nb", "a\rb", "\x00", "\x9b2J", "\u202egnp", "\u2028", "\ud800", "\udcff",
-    "[red]x[/red]", "[link=http://x]", "x" * 1_000_000,
+    "[red]x[/red]", "[link=http://x]", "x" * 100_000,
 ]  # fmt: skip
 
 
@@ -68,7 +68,7 @@ def test_random_text_is_parsed_or_rejected() -> None:
     alphabet = string.printable + "äß٣½\x00\x1b\u202e\ud800🦆"
     pieces = ["none", "true", "[", "]", ",", "1e9", "-", "nan", "inf", "0x1", "1_0", "9" * 5000, *alphabet]
     accepted, rejected = 0, []
-    for _ in range(20_000):
+    for _ in range(8_000):
         key = draw.choice(list(settings()))
         text = "".join(draw.choice(pieces) for _ in range(draw.randrange(6)))
         try:
@@ -79,7 +79,7 @@ def test_random_text_is_parsed_or_rejected() -> None:
             accepted += 1
             assert check_value(key, value) == value
             assert parse_value(key, format_value(value)) == value
-    assert accepted > 1000
+    assert accepted > 400
     for key, rejection in rejected:
         assert rejection.key == key
         assert plain(rejection, 2000) == str(rejection)

@@ -9,7 +9,7 @@ from tuitrain.config.presets import PRESETS, preset
 from tuitrain.config.schema import Config
 from tuitrain.config.settings import settings
 from tuitrain.config.toml import MAX_CHARACTERS, dumps, loads, read, read_text, template
-from tuitrain.config.values import build_config, flatten
+from tuitrain.config.values import build_config, flatten, override
 from tuitrain.errors import ConfigError
 from tuitrain.text import plain
 
@@ -73,6 +73,11 @@ def test_dumps_and_loads_are_inverse() -> None:
     assert unchanged == ["training.folds", "training.checkpointing", "training.compile"]
     assert loads(dumps(OTHER)) == OTHER
     assert loads(dumps(Config())) == Config()
+
+
+def test_dumps_writes_the_same_text_with_and_without_an_original() -> None:
+    for config in (Config(), override(OTHER, ["model.args={}"])):
+        assert dumps(config) == dumps(config, "[data]\n")
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -252,7 +257,7 @@ def test_randomly_damaged_files_are_loaded_or_rejected() -> None:
     good = [template(), dumps(OTHER), MINE]
     pieces = ["[", "]", "=", '"', "'", "\n", ".", ",", "#", "{", "}", "none", "1e999", "-", "\\u0000", "\x1b", "é"]
     accepted, messages = 0, []
-    for _ in range(1500):
+    for _ in range(500):
         text = list(draw.choice(good))
         for _ in range(draw.choice([1, 1, 1, 2, 30])):
             at = draw.randrange(len(text))
@@ -266,7 +271,7 @@ def test_randomly_damaged_files_are_loaded_or_rejected() -> None:
             accepted += 1
             if accepted % 10 == 0:
                 assert loads(dumps(config, damaged)) == config
-    assert accepted > 200
+    assert accepted > 60
     assert messages == [plain(message, 1000) for message in messages]
 
 
@@ -279,7 +284,7 @@ def test_a_key_of_many_parts_takes_no_hours(key: str) -> None:
 
 
 def test_a_long_word_is_searched_fast() -> None:
-    assert loads(f"# {'a' * 500_000}\n# {'0.5 ' * 100_000}", "run.toml") == Config()
+    assert loads(f"# {'a' * 100_000}\n# {'0.5 ' * 20_000}", "run.toml") == Config()
 
 
 def test_a_text_too_large_for_a_configuration_is_refused() -> None:

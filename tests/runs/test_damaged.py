@@ -4,8 +4,6 @@ import json
 import os
 import pickle
 import shutil
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from forked import tuitrain
 from screen_text import strips
 from tuitrain.app.app import TuitrainApp
 from tuitrain.cli import main
@@ -282,10 +281,7 @@ def test_a_checkpoint_that_would_run_code_is_refused_unexecuted(place: Path) -> 
     for name in ("last", "best"):
         (bad.checkpoints / f"{name}.safetensors").write_bytes(pickle.dumps(Bomb(fuse)))
     for command in ("evaluate", "resume"):
-        done = subprocess.run(
-            [sys.executable, "-m", "tuitrain", command, "bad", "--runs-dir", str(place / "runs")],
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
+        done = tuitrain(place, command, "bad")
         assert done.returncode == 2, done.stderr
         assert "last.safetensors is damaged" in done.stderr
         assert "Traceback" not in done.stderr

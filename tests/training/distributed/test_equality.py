@@ -1,9 +1,7 @@
 """Several ranks give the results of one process with the same global batches."""
 
 import os
-import subprocess
-import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +9,8 @@ import torch
 from safetensors.torch import load_file
 from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
+from forked import server
+from training.distributed.ranks import train_runs
 from tuitrain.config.schema import Config
 from tuitrain.config.values import override
 from tuitrain.hosts.launch import RunSpec, create_run
@@ -29,14 +29,15 @@ Read = Callable[[RunFolder], Follower]
 # No batch and no epoch divides evenly.
 RUNS: dict[str, tuple[str, ...]] = {
     "mlp": ("data.batch_size=61", "optimizer.name=sgd", "optimizer.lr=0.1", "evaluation.at_start=true",
-            "training.log_every=1"),
+            "training.log_every=1", "data.fraction=0.4"),
     "accumulated": (
         "data.batch_size=61", "optimizer.accumulate=4", "optimizer.clip_norm=0.5", "training.class_weights=balanced",
         "training.label_smoothing=0.1", "training.ema=0.9", "training.best=accuracy", "training.log_every=3",
+        "data.fraction=0.4",
     ),
     "cnn with batch norm": (
         "model.name=cnn", "model.channels=8", "model.batch_norm=true", "data.batch_size=127", "optimizer.name=muon",
-        "optimizer.lr=0.02",
+        "optimizer.lr=0.02", "data.fraction=0.4",
     ),
     "four images per batch": ("data.batch_size=4", *FEW),
     "two images per batch": ("data.batch_size=2", "training.class_weights=balanced", "model.hidden=16", *FEW),
@@ -57,15 +58,22 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
     folders |= {name: _create(runs_dir, RANDOM, name) for name in ("commanded", "whole", "cut", "shrunk", "grown")}
     _train_alone(folders["grown"])
     store = TCPStore("localhost", 0, is_master=True, wait_for_workers=False)
-    processes = [_start(rank, store.port, folders.values(), runs_dir / f"{rank}.log") for rank in range(RANKS)]
+    logs = [runs_dir / f"{rank}.log" for rank in range(RANKS)]
+    processes = [
+        server.Process(target=train_runs, args=(rank, RANKS, store.port, list(folders.values()), log))
+        for rank, log in enumerate(logs)
+    ]
+    for process in processes:
+        process.start()
     try:
-        for process, log in processes:
-            assert process.wait(300) == 0, log.read_text()
+        for process, log in zip(processes, logs, strict=True):
+            process.join(300)
+            assert process.exitcode == 0, log.read_text()
         yield folders
     finally:
-        for process, _ in processes:
+        for process in processes:
             process.kill()
-            process.wait()
+            process.join()
 
 
 def _create(runs_dir: Path, settings: tuple[str, ...], name: str = "") -> RunFolder:
@@ -78,13 +86,6 @@ def _train_alone(folder: RunFolder) -> None:
     inbox = Inbox(folder)
     inbox.put("stop")
     assert train_run(folder, lambda: prepare(folder.config(), lambda *_: None), inbox).status == "stopped"
-
-
-def _start(rank: int, port: int, runs: Iterable[RunFolder], log: Path) -> tuple["subprocess.Popen[bytes]", Path]:
-    group = {"MASTER_ADDR": "localhost", "MASTER_PORT": str(port), "WORLD_SIZE": str(RANKS), "RANK": str(rank)}
-    command = [sys.executable, str(Path(__file__).with_name("ranks.py")), *(str(run.path) for run in runs)]
-    with log.open("wb") as file:
-        return subprocess.Popen(command, env=os.environ | group, stdout=file, stderr=file), log
 
 
 @pytest.mark.parametrize("name", RUNS)

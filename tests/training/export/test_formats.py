@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
+from forked import tuitrain
 from tuitrain.config.conditions import unused
 from tuitrain.config.schema import Config
 from tuitrain.config.settings import settings
@@ -228,14 +229,14 @@ def test_exported_weights_have_the_accuracy_that_their_description_states(
 
 def test_export_command(folder: RunFolder, tmp_path: Path) -> None:
     def command(*arguments: str) -> "subprocess.CompletedProcess[str]":
-        words = [sys.executable, "-m", "tuitrain", "export", str(folder.path), *arguments]
-        return subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+        return tuitrain(tmp_path, "export", str(folder.path), *arguments)
 
     done = command("--format", "safetensors", "--json", "-o", "net/")
     document = json.loads(done.stdout)
     assert [Path(file).name for file in document["files"]] == ["model.safetensors", "model.json", "README.md"]
     assert document["check"].startswith("checked on 256 test images: same class for all")
-    done = command("--format", "csv")
+    words = [sys.executable, "-m", "tuitrain", "export", str(folder.path), "--format", "csv"]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / done.stdout.strip()).is_file()
     again = command("--format", "csv")

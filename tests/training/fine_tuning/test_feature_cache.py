@@ -3,15 +3,16 @@
 import errno
 import os
 import re
-import subprocess
-import sys
 import threading
+import time
 from collections.abc import Callable
+from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import pytest
 import torch
 
+from forked import server
 from tuitrain.cli import main
 from tuitrain.config.schema import Config
 from tuitrain.hosts.launch import RunSpec, create_run, resume_run
@@ -22,6 +23,7 @@ from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import Follower
 from tuitrain.training import checkpoint
 from tuitrain.training.fine_tuning.feature_cache import FeatureCache
+from tuitrain.training.loop import Loop
 from tuitrain.training.setup import prepare
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -31,24 +33,6 @@ PROBE = (
 )  # fmt: skip
 # digits: 1,293 training, 144 validation and 360 test images.
 READ, COMPUTED = "features of 1,797 images read from the cache", "features of 1,797 images computed"
-# Trains the run in the folder sys.argv[1], and waits for ever in its second batch of features.
-HANGING_RUN = r"""
-import os, sys, time
-from pathlib import Path
-from tuitrain.hosts.launch import resume_run
-from tuitrain.runs.control import Inbox
-from tuitrain.runs.folder import RunFolder
-from tuitrain.training.loop import Loop
-heartbeat, out = Loop._heartbeat, os.dup(1)
-def hang(self, doing=""):
-    heartbeat(self, doing)
-    if doing.startswith("computing features: 500 of 1,293"):
-        os.write(out, b"computing\n")
-        time.sleep(600)
-Loop._heartbeat = hang
-folder = RunFolder(Path(sys.argv[1]))
-resume_run(folder, lambda *_: None, Inbox(folder))
-"""
 
 
 def log_of(run: Follower | RunFolder) -> str:
@@ -215,15 +199,31 @@ def test_a_run_waits_for_the_features_that_another_one_computes(train: Train, mo
     assert_same_weights(first, second)
 
 
+def train_and_hang(folder: RunFolder, environment: dict[str, str], computing: Event) -> None:
+    """Train, and wait for ever in the second batch of features."""
+    os.environ |= environment
+    heartbeat = Loop._heartbeat
+
+    def hang(self: Loop, doing: str = "") -> None:
+        heartbeat(self, doing)
+        if doing.startswith("computing features: 500 of 1,293"):
+            computing.set()
+            time.sleep(600)
+
+    Loop._heartbeat = hang  # type: ignore[method-assign, assignment]
+    resume_run(folder, lambda *_: None, Inbox(folder))
+
+
 def test_a_run_that_was_killed_while_it_computed_features_resumes(
     train: Train, tmp_path: Path, quick: Callable[..., Config]
 ) -> None:
     folder = create_run(RunSpec(config=quick(*PROBE), runs_dir=tmp_path / "runs"))
-    command = [sys.executable, "-c", HANGING_RUN, str(folder.path)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "computing\n"
-        process.kill()
+    computing = server.Event()
+    process = server.Process(target=train_and_hang, args=(folder, dict(os.environ), computing))
+    process.start()
+    assert computing.wait(60)
+    process.kill()
+    process.join()
     assert files() == []
     assert resume_run(folder, lambda *_: None, Inbox(folder)).status == "finished"
     assert COMPUTED in log_of(folder)

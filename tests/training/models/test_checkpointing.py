@@ -62,7 +62,6 @@ def trained(*settings: str) -> tuple[dict[str, Tensor], list[Tensor]]:
 @pytest.mark.parametrize(
     "settings",
     [
-        ("model.name=resnet18",),
         ("model.name=efficientnet_b0",),
         ("model.name=timm/resnet10t",),
         ("model.name=timm/vit_tiny_patch16_224", "optimizer.accumulate=2"),

@@ -12,12 +12,12 @@ from tuitrain.training.models import build
 from tuitrain.training.models.summary import summarize
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-GREY, COLOUR = (1, 8, 8), (3, 32, 32)
+GREY, COLOUR, LARGE = (1, 8, 8), (3, 32, 32), (4, 100, 90)
 NAMES = NETWORKS
 # For the others a step on the meta device stands for one on the CPU.
 QUICK: tuple[str, ...] = (
-    "mlp", "cnn", "resnet18", "squeezenet1_1", "mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large", "swin_t",
-    "shufflenet_v2_x1_0", "mnasnet1_0", "efficientnet_b0", "regnet_x_400mf", "regnet_y_400mf", "convnext_tiny",
+    "mlp", "cnn", "resnet18", "squeezenet1_1", "mobilenet_v2", "mobilenet_v3_small", "swin_t", "shufflenet_v2_x1_0",
+    "mnasnet1_0", "efficientnet_b0", "regnet_y_400mf", "convnext_tiny",
 )  # fmt: skip
 
 
@@ -25,20 +25,19 @@ def count(model: nn.Module) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
 
 
-@pytest.mark.parametrize("shape", [GREY, (4, 100, 90)])
 @pytest.mark.parametrize("name", NAMES)
-def test_every_model_takes_every_shape(name: str, shape: tuple[int, int, int]) -> None:
+def test_every_model_trains_on_tiny_images(name: str) -> None:
     with torch.device("meta"):
-        model = build(Model(name=name), shape, 7)
-        logits = model(torch.empty(2, *shape))
-        if shape == GREY:
-            torch.autograd.backward(F.cross_entropy(logits, torch.zeros(2, dtype=torch.long)))
+        model = build(Model(name=name), GREY, 7)
+        logits = model(torch.empty(2, *GREY))
+        torch.autograd.backward(F.cross_entropy(logits, torch.zeros(2, dtype=torch.long)))
     assert logits.shape == (2, 7)
-    assert all((parameter.grad is not None) == (shape == GREY) for parameter in model.parameters())
+    assert all(parameter.grad is not None for parameter in model.parameters())
 
 
-@pytest.mark.parametrize("shape", [GREY, COLOUR])
-@pytest.mark.parametrize("name", QUICK)
+@pytest.mark.parametrize(
+    ("name", "shape"), [*((name, GREY) for name in QUICK), *((name, COLOUR) for name in ("mlp", "cnn", "resnet18"))]
+)
 def test_training_step_gives_finite_gradients(name: str, shape: tuple[int, int, int]) -> None:
     torch.manual_seed(0)
     model = build(Model(name=name), shape, 10)
@@ -127,11 +126,12 @@ def test_resnet_has_the_cifar_stem_for_small_images_only() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_summary_counts_each_parameter_once(name: str) -> None:
+def test_summary_of_every_model_counts_each_parameter_once(name: str) -> None:
+    """The summary passes an image of an odd shape through the model."""
     before = torch.get_rng_state()
-    summary = summarize(Model(name=name), COLOUR, 10)
+    summary = summarize(Model(name=name), LARGE, 10)
     with torch.device("meta"):
-        assert summary.parameters == count(build(Model(name=name), COLOUR, 10))
+        assert summary.parameters == count(build(Model(name=name), LARGE, 10))
     assert sum(layer.parameters for layer in summary.layers) == summary.parameters
     assert summary.layers[-1].output[0] == 10
     assert torch.equal(torch.get_rng_state(), before)

@@ -18,7 +18,7 @@ Read = Callable[[RunFolder], Follower]
 PATIENCE = 60
 
 # Enough steps to kill the run among them, and rows at other steps than checkpoints.
-LONG = ("data.batch_size=16", "training.epochs=4", "training.log_every=3", "training.checkpoint_every=0.01")
+LONG = ("data.batch_size=16", "training.epochs=3", "training.log_every=3", "training.checkpoint_every=0.02")
 
 RECIPES = {
     "sgd with momentum, one-cycle, dropout": (

@@ -88,12 +88,13 @@ def test_stop_and_detach_during_any_evaluation(
     monkeypatch.setattr(control_module, "POLL_INTERVAL", 0.0)
     # One batch per split, so one poll per evaluation.
     monkeypatch.setattr("tuitrain.training.evaluation.evaluate.CPU_BATCH", 1000)
-    config = quick(*FALLING, "data.batch_size=128", "training.epochs=3", "evaluation.test_every=1", "model.dropout=0.1")
+    config = quick(*FALLING, "data.batch_size=128", "training.epochs=2", "evaluation.test_every=1", "model.dropout=0.1")
     uncut = create(config, tmp_path)
     whole = EvaluationInbox(uncut, 0, "stop")
     resume_run(uncut, lambda *_: None, whole)
-    # Two during preparation, validation and test after each epoch, and the test of the best weights at the end.
-    assert whole.polls == 2 + 7
+    # Two during preparation, validation and test after each epoch, at the end the test of the last weights, and both
+    # with those of the first epoch, which are the best.
+    assert whole.polls == 2 + 4 + 3
     for poll in range(1, whole.polls + 1):
         cut, name = create(config, tmp_path), ("stop", "detach")[poll % 2]
         ended = resume_run(cut, lambda *_: None, EvaluationInbox(cut, poll, name))  # type: ignore[arg-type]

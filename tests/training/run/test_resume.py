@@ -9,9 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from conftest import QUICK
 from forked import server
 from training.run.resumed_runs import FALLING, LONG, PATIENCE, RECIPES, Quick, Read, assert_same, create, drops, until
 from tuitrain.cli import main
+from tuitrain.config.schema import Config
+from tuitrain.config.values import override
 from tuitrain.hosts.launch import resume_run
 from tuitrain.hosts.thread import ThreadHost
 from tuitrain.runs import writer as writer_module
@@ -70,24 +73,23 @@ def kill(folder: RunFolder, host: Host, step: int, wait: float | None) -> bool:
 
 @pytest.mark.parametrize("half", [0, 1])
 def test_runs_killed_at_random_moments(quick: Quick, read: Read, tmp_path: Path, half: int) -> None:
-    """Two kills per recipe, one of them while a checkpoint is saved, one in the main thread and one in another."""
+    """One kill per recipe, some of them while a checkpoint is saved, some in the main thread and some in another."""
     moments, kills_while_saving, resumed_at = random.Random(half), 0, []
-    hosts = cycle([in_main_thread, in_a_thread, in_a_thread, in_main_thread])
+    kinds = cycle([(in_main_thread, True), (in_a_thread, False), (in_main_thread, False), (in_a_thread, True)])
     recipes = list(RECIPES.values())[half::2]
-    for recipe in recipes:
+    for recipe, (host, saving) in zip(recipes, kinds, strict=False):
         config = quick(*LONG, *recipe)
-        uncut = create(config, tmp_path)
+        cut, uncut = create(config, tmp_path), create(override(config, ["training.checkpoint_every=30"]), tmp_path)
         assert resume_run(uncut, lambda *_: None, Inbox(uncut)).status == "finished"
         steps, per_epoch = uncut.state().steps, uncut.state().steps_per_epoch
-        for wait in (moments.uniform(0, 0.01), None):
-            cut, host = create(config, tmp_path), next(hosts)
-            kills_while_saving += kill(cut, host, moments.randrange(steps * 3 // 4), wait)
-            last = train_in_process(cut, host)
-            last.join(PATIENCE)
-            assert last.exitcode == 0
-            assert_same(read(cut), read(uncut))
-            resumed_at += [event.step % per_epoch for event in read(cut).events if event.name == "continued"]
-    assert len(resumed_at) == 2 * len(recipes)
+        wait = None if saving else moments.uniform(0, 0.01)
+        kills_while_saving += kill(cut, host, moments.randrange(steps // 2), wait)
+        last = train_in_process(cut, host)
+        last.join(PATIENCE)
+        assert last.exitcode == 0
+        assert_same(read(cut), read(uncut))
+        resumed_at += [event.step % per_epoch for event in read(cut).events if event.name == "continued"]
+    assert len(resumed_at) == len(recipes)
     assert any(resumed_at)
     assert kills_while_saving
 
@@ -96,15 +98,22 @@ class Killed(BaseException):
     pass
 
 
+@pytest.fixture(scope="module")
+def uncut(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    """A finished run with a checkpoint after each step."""
+    settings = (*QUICK, *FALLING, "data.batch_size=128", "training.epochs=2", "training.checkpoint_every=1e-9")
+    folder = create(override(Config(), settings), tmp_path_factory.mktemp("uncut"))
+    resume_run(folder, lambda *_: None, Inbox(folder))
+    return folder
+
+
 @pytest.mark.parametrize("which", range(8))
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_runs_killed_before_and_after_a_checkpoint(
-    quick: Quick, read: Read, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str, which: int
+    uncut: RunFolder, read: Read, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str, which: int
 ) -> None:
     """Also with a state file that is far behind the checkpoint."""
-    config = quick(*FALLING, "data.batch_size=128", "training.epochs=2", "training.checkpoint_every=1e-9")
-    uncut, cut = create(config, tmp_path), create(config, tmp_path)
-    resume_run(uncut, lambda *_: None, Inbox(uncut))
+    cut = create(uncut.config(), tmp_path)
     save, calls = checkpoint.save, 0
     # The first checkpoint, one in mid-epoch, and three at the end of each epoch of eleven steps: after the last step,
     # after validation, and after the commands.

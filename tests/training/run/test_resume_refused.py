@@ -9,9 +9,11 @@ import msgspec
 import pytest
 from safetensors.torch import load_file, save_file
 
+from conftest import QUICK
 from tuitrain.cli import main
 from tuitrain.config.schema import Config
 from tuitrain.config.toml import dumps
+from tuitrain.config.values import override
 from tuitrain.errors import RunError
 from tuitrain.hosts.background import resume_in_background
 from tuitrain.hosts.launch import RunSpec, create_run, resume_run, resume_stacked_runs
@@ -39,11 +41,17 @@ def train(folder: RunFolder, epochs: int | None = None) -> State:
     return resume_run(folder, lambda *_: None, Inbox(folder), epochs)
 
 
-@pytest.fixture
-def finished(quick: Quick, tmp_path: Path) -> RunFolder:
-    folder = create(quick("training.epochs=2"), tmp_path)
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    folder = create(override(Config(), (*QUICK, "training.epochs=2")), tmp_path_factory.mktemp("trained"))
     assert train(folder).status == "finished"
     return folder
+
+
+@pytest.fixture
+def finished(trained: RunFolder, tmp_path: Path) -> RunFolder:
+    """A copy of a finished run."""
+    return RunFolder(Path(shutil.copytree(trained.path, tmp_path / "runs" / trained.id)))
 
 
 def checkpoint_file(folder: RunFolder) -> Path:

@@ -25,8 +25,8 @@ RECIPES = {
     "one-cycle": ("schedule.name=one-cycle", "optimizer.lr=0.01", "evaluation.test_every=1"),
     "plateau": ("schedule.name=plateau", "schedule.patience=0", "optimizer.name=sgd", "optimizer.lr=1.5",
                 "optimizer.momentum=0.9"),
-    "cnn": ("model.name=cnn", "model.batch_norm=true", "model.dropout=0.2", "data.batch_size=128"),
-    "cnn, muon": ("model.name=cnn", "optimizer.name=muon", "data.batch_size=128"),
+    "cnn, muon": ("model.name=cnn", "model.batch_norm=true", "model.dropout=0.2", "optimizer.name=muon",
+                  "data.batch_size=128"),
     "accumulated": ("data.batch_size=32", "optimizer.accumulate=3", "optimizer.clip_norm=1"),
     "radam, bf16": ("optimizer.name=radam", "training.precision=bf16"),
     "early stopping": ("training.patience=1", "optimizer.lr=0.05", "data.validation=0.3"),
@@ -36,12 +36,12 @@ RECIPES = {
 # With the larger number, a row covers what was trained before and after an interruption.
 @pytest.mark.parametrize(
     ("recipe", "log_every"),
-    [*((recipe, 4) for recipe in RECIPES), ("adam, dropout", 1000), ("accumulated", 1000), ("early stopping", 1000)],
+    [*((recipe, 4) for recipe in RECIPES), ("accumulated", 1000), ("early stopping", 1000)],
 )
 def test_a_resumed_run_is_bit_identical_to_an_uninterrupted_one(
     quick: Quick, read: Read, tmp_path: Path, recipe: str, log_every: int
 ) -> None:
-    config = quick("training.epochs=4", f"training.log_every={log_every}", *RECIPES[recipe])
+    config = quick("training.epochs=3", f"training.log_every={log_every}", *RECIPES[recipe])
     folder = create(config, tmp_path)
     whole, ended = train(folder)
     uncut = read(folder)

@@ -1,13 +1,14 @@
 """Interleaved runs are bit-identical to runs trained alone, stacked runs equal within float rounding."""
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 
 import pytest
 import torch
 
 from tuitrain.config.schema import Config
-from tuitrain.hosts.launch import RunSpec, create_run, resume_run, resume_stacked_runs, train_new_run
+from tuitrain.hosts.launch import RunSpec, create_run, resume_run, resume_stacked_runs
 from tuitrain.runs.control import Command, CommandName, Inbox
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import Follower
@@ -21,7 +22,8 @@ from tuitrain.training.stacking.network import StackedMLP
 
 Quick = Callable[..., Config]
 Read = Callable[[RunFolder], Follower]
-EPOCHS = 3
+Alone = Callable[[Config], RunFolder]
+EPOCHS = 2
 
 
 class Scripted(Inbox):
@@ -58,14 +60,17 @@ def together(folders: Sequence[RunFolder], inboxes: Sequence[Inbox] = ()) -> dic
     return ended
 
 
-def alone(config: Config, tmp_path: Path) -> RunFolder:
-    folders: list[RunFolder] = []
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Alone:
+    """`alone(config)` returns a run trained alone, once per module."""
 
-    def created(folder: RunFolder, _: Inbox) -> None:
-        folders.append(folder)
+    @cache
+    def trained(config: Config) -> RunFolder:
+        folder = create_run(RunSpec(config=config, runs_dir=tmp_path_factory.mktemp("alone")))
+        resume_run(folder, lambda *_: None, Inbox(folder))
+        return folder
 
-    train_new_run(RunSpec(config=config, runs_dir=tmp_path / "alone"), lambda *_: None, created)
-    return folders[0]
+    return trained
 
 
 def stacked(configs: Sequence[Config], tmp_path: Path) -> list[RunFolder]:
@@ -114,14 +119,14 @@ def same(one: RunFolder, other: RunFolder, way: str, read: Read) -> None:
         ("optimizer.name=adam",),
         ("optimizer.name=sgd", "optimizer.momentum=0.9", "model.activation=tanh", "training.label_smoothing=0.1"),
         ("optimizer.name=adamw", "schedule.name=cosine", "optimizer.clip_norm=1", "data.normalize=false"),
-        ("optimizer.name=sgd", "model.hidden=[]", "data.validation=0.3", "training.patience=1"),
+        ("optimizer.name=sgd", "model.hidden=[]", "data.validation=0.3", "training.patience=1", "training.epochs=3"),
         ("data.sampler=balanced", "data.fold=2/3", "data.fraction=0.5", "training.best=macro-f1"),
     ],
 )
 def test_stacked_runs_are_those_trained_alone(
-    settings: tuple[str, ...], way: str, quick: Quick, read: Read, tmp_path: Path
+    settings: tuple[str, ...], way: str, quick: Quick, read: Read, alone: Alone, tmp_path: Path
 ) -> None:
-    common = (*settings, f"training.epochs={EPOCHS}", "training.log_every=8")
+    common = (f"training.epochs={EPOCHS}", "training.log_every=8", *settings)
     configs = [
         quick(*common, "training.seed=3"),
         quick(*common, "training.seed=4"),
@@ -131,10 +136,12 @@ def test_stacked_runs_are_those_trained_alone(
     folders = stacked(configs, tmp_path)
     assert {state.status for state in together(folders).values()} == {"finished"}
     for config, folder in zip(configs, folders, strict=True):
-        same(folder, alone(config, tmp_path), way, read)
+        same(folder, alone(config), way, read)
 
 
-def test_each_run_of_a_stack_is_steered_by_its_own_commands(way: str, quick: Quick, read: Read, tmp_path: Path) -> None:
+def test_each_run_of_a_stack_is_steered_by_its_own_commands(
+    way: str, quick: Quick, read: Read, alone: Alone, tmp_path: Path
+) -> None:
     configs = [quick(f"training.epochs={EPOCHS}", f"training.seed={seed}") for seed in range(5)]
     folders = stacked(configs, tmp_path)
     scripts: list[dict[int, list[Command]]] = [
@@ -149,7 +156,7 @@ def test_each_run_of_a_stack_is_steered_by_its_own_commands(way: str, quick: Qui
     assert 0 < states[folders[1].id].step < 21
     assert states[folders[3].id].epoch == EPOCHS + 1
     for place in (0, 2):
-        reference = read(alone(configs[place], tmp_path))
+        reference = read(alone(configs[place]))
         ours = read(folders[place])
         assert ours.evaluations["test"].columns["loss"] == pytest.approx(
             reference.evaluations["test"].columns["loss"], rel=1e-4
@@ -157,11 +164,11 @@ def test_each_run_of_a_stack_is_steered_by_its_own_commands(way: str, quick: Qui
     assert [event.name for event in read(folders[2]).events] == ["started", "paused", "resumed", "finished"]
     # The one that was stopped goes on alone, and ends as if nothing had been.
     assert resume_run(folders[1], lambda *_: None, Inbox(folders[1])).status == "finished"
-    same_tensors(folders[1], alone(configs[1], tmp_path), way)
+    same_tensors(folders[1], alone(configs[1]), way)
 
 
 def test_runs_that_were_cut_at_different_steps_catch_up_and_end_together(
-    way: str, quick: Quick, read: Read, tmp_path: Path
+    way: str, quick: Quick, read: Read, alone: Alone, tmp_path: Path
 ) -> None:
     configs = [quick(f"training.epochs={EPOCHS}", f"training.seed={seed}") for seed in range(4)]
     folders = stacked(configs, tmp_path)
@@ -174,20 +181,20 @@ def test_runs_that_were_cut_at_different_steps_catch_up_and_end_together(
     assert {state.status for state in first.values()} == {"queued"}
     assert {state.status for state in together(folders).values()} == {"finished"}
     for config, folder in zip(configs, folders, strict=True):
-        same_tensors(folder, alone(config, tmp_path), way)
+        same_tensors(folder, alone(config), way)
         rows = read(folder).train.step
         assert list(rows) == sorted(set(rows))
 
 
-def test_a_loss_that_is_no_number_ends_that_run_alone(quick: Quick, tmp_path: Path) -> None:
+def test_a_loss_that_is_no_number_ends_that_run_alone(quick: Quick, alone: Alone, tmp_path: Path) -> None:
     common = ("optimizer.name=sgd", f"training.epochs={EPOCHS}", "training.log_every=5")
     configs = [quick(*common), quick(*common, "optimizer.lr=1e20"), quick(*common, "training.seed=1")]
     folders = stacked(configs, tmp_path)
     states = together(folders)
     assert [states[folder.id].status for folder in folders] == ["finished", "failed", "finished"]
-    bad = alone(configs[1], tmp_path).state()
+    bad = alone(configs[1]).state()
     assert states[folders[1].id].reason == bad.reason
-    assert states[folders[2].id].test == pytest.approx(alone(configs[2], tmp_path).state().test)
+    assert states[folders[2].id].test == pytest.approx(alone(configs[2]).state().test)
 
 
 def test_an_error_of_the_stack_ends_each_run(quick: Quick, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
