@@ -95,7 +95,7 @@ def test_a_killed_sweep_resumes_and_trains_each_run_once(tmp_path: Path) -> None
     before = {one.job: one.run.id for one in look(folder) if one.done and one.run}
     assert 6 <= len(before) < 24
 
-    status, out, err = command(tmp_path, folder.id, "--json")
+    status, out, err = command(tmp_path, folder.id, "--json", "--parallel", "1")
     assert status == 0, err
     result = json.loads(out)
     assert result["status"] == "finished"
