@@ -45,7 +45,7 @@ trials = 12
 "model.hidden" = [[8], [16, 16]]
 """
 
-LONG = f"""{SMALL.replace("epochs = 1", "epochs = 400")}
+LONG = f"""{SMALL.replace("epochs = 1", "epochs = 250")}
 [sweep]
 parallel = 2
 [sweep.values]
@@ -95,7 +95,7 @@ def test_a_killed_sweep_resumes_and_trains_each_run_once(tmp_path: Path) -> None
     before = {one.job: one.run.id for one in look(folder) if one.done and one.run}
     assert 6 <= len(before) < 24
 
-    status, out, err = command(tmp_path, folder.id, "--json", "--parallel", "1")
+    status, out, err = command(tmp_path, folder.id, "--json")
     assert status == 0, err
     result = json.loads(out)
     assert result["status"] == "finished"
@@ -196,7 +196,7 @@ def test_a_killed_worker_loses_only_steps_and_a_stopped_sweep_resumes(tmp_path: 
     for one in look(folder):
         assert one.run is not None
         assert one.state is not None
-        assert one.state.epoch == (1 if one.job.trial == 2 else 400)
+        assert one.state.epoch == (1 if one.job.trial == 2 else 250)
         assert events(one.run)["started"] == 1
 
 
