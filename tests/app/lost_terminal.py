@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pyte
 
+import forked
+
 # Seconds for anything that is waited for; loading torch on a busy machine is the longest of it.
 PATIENCE = 120
 WIDTH, HEIGHT = 120, 24
@@ -23,15 +25,22 @@ WIDTH, HEIGHT = 120, 24
 class Terminal:
     """`tuitrain` as the session leader of a pseudo-terminal that can hang up."""
 
-    def __init__(self, *arguments: str, home: Path, program: tuple[str, ...] = ("-m", "tuitrain")) -> None:
+    def __init__(self, *arguments: str, home: Path, program: tuple[str, ...] = ()) -> None:
+        """Start a forked process, or `program`, the arguments of a Python that starts the command line."""
         self.master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", HEIGHT, WIDTH, 0, 0))
-        self.process = subprocess.Popen(
-            [sys.executable, *program, *arguments, "--runs-dir", str(home / "runs")],
-            stdin=slave, stdout=slave, stderr=slave, cwd=home, start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
-            env={**os.environ, "TERM": "xterm-256color", "LC_ALL": "C.UTF-8", "HOME": str(home)},
-        )  # fmt: skip
+        arguments = (*arguments, "--runs-dir", str(home / "runs"))
+        environment = {**os.environ, "TERM": "xterm-256color", "LC_ALL": "C.UTF-8", "HOME": str(home)}
+        self.process: forked.Process | subprocess.Popen[bytes]
+        if program:
+            self.process = subprocess.Popen(
+                [sys.executable, *program, *arguments],
+                stdin=slave, stdout=slave, stderr=slave, cwd=home, start_new_session=True,
+                preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0), env=environment,
+            )  # fmt: skip
+        else:
+            terminal = [os.ttyname(slave)] * 3
+            self.process = forked.Process(home, *arguments, streams=terminal, environment=environment)
         os.close(slave)
         self._screen = pyte.Screen(WIDTH, HEIGHT)
         self._stream = pyte.ByteStream(self._screen)

@@ -24,21 +24,18 @@ def app(runs_dir: Path) -> TuitrainApp:
     return TuitrainApp(runs_dir, ThreadHost())
 
 
-@pytest.mark.parametrize(
-    ("keys", "text"),
-    [
-        (("backspace", "backspace", "3", "2"), "32"),
-        (("ctrl+u", "3", "2"), "32"),
-        (("end", "left", "4", "delete", "7"), "547"),
-        (("home", "1", "right", "2", "backspace", "3"), "1530"),
-        (("ctrl+w", "8", "tab", "9"), "8"),
-    ],
-)
-async def test_editing_keys_and_characters_keep_their_order(tmp_path: Path, keys: tuple[str, ...], text: str) -> None:
+async def test_editing_keys_and_characters_keep_their_order(tmp_path: Path) -> None:
     async with opened(tmp_path) as form:
-        await form.type("training.epochs", "50")
-        await burst(form.pilot, *keys)
-        assert form.text("training.epochs") == text
+        for keys, text in (
+            (("backspace", "backspace", "3", "2"), "32"),
+            (("ctrl+u", "3", "2"), "32"),
+            (("end", "left", "4", "delete", "7"), "547"),
+            (("ctrl+w", "8", "tab", "9"), "8"),
+            (("home", "1", "right", "2", "backspace", "3"), "1530"),
+        ):
+            await form.type("training.epochs", "50")
+            await burst(form.pilot, *keys)
+            assert form.text("training.epochs") == text, keys
 
 
 @pytest.mark.parametrize("typed", ["xcept", "adam", "RNts:oqnzSYyE"])

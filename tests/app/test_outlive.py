@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,6 +9,7 @@ from typing import Any
 
 import pytest
 
+import forked
 from app.lost_terminal import PATIENCE, Terminal, until
 from tuitrain.config.schema import Config
 from tuitrain.config.values import override
@@ -117,7 +116,7 @@ def copy_of(original: str, runs_dir: Path, shown: Terminal) -> RunFolder:
 
 
 def training(
-    terminal: Callable[..., Terminal], runs_dir: Path, program: tuple[str, ...] = ("-m", "tuitrain")
+    terminal: Callable[..., Terminal], runs_dir: Path, program: tuple[str, ...] = ()
 ) -> tuple[Terminal, RunFolder]:
     """Start a copy of an earlier run in the app; return in the middle of its first epoch, where the run slows down."""
     (wait := runs_dir.parent / WAIT).touch()
@@ -199,7 +198,7 @@ def test_a_line_that_stalls_while_the_run_is_paused_and_then_drops(
     shown.hang_up()
     shown.process.wait(PATIENCE)
     until(lambda: folder.state().status == "paused" and trainer(folder) != shown.process.pid)
-    done = tuitrain(runs_dir, "resume", folder.id)
+    done = forked.tuitrain(runs_dir.parent, "resume", folder.id)
     assert done.returncode == 0, done.stderr
     run = Follower(folder)
     until(lambda: run.poll() and any(event.name == "continued" for event in run.events))
@@ -223,7 +222,7 @@ def test_a_key_moves_the_run_to_the_background_where_it_is_killed(
     os.kill(trainer(folder), signal.SIGKILL)
     until(lambda: shown_status(folder.state()) == "interrupted")
     (runs_dir.parent / WAIT).unlink()
-    done = tuitrain(runs_dir, "resume", folder.id)
+    done = forked.tuitrain(runs_dir.parent, "resume", folder.id)
     assert done.returncode == 0, done.stderr
     names = [event.name for event in assert_equal(folder, uncut).events]
     # An event after the last checkpoint is replaced like the rows there.
@@ -298,13 +297,8 @@ def test_the_app_is_killed(terminal: Callable[..., Terminal], runs_dir: Path, un
     shown.process.send_signal(signal.SIGKILL)
     shown.process.wait()
     (runs_dir.parent / WAIT).unlink()
-    assert "interrupted" in tuitrain(runs_dir, "runs").stdout
-    done = tuitrain(runs_dir, "resume", folder.id)
+    assert "interrupted" in forked.tuitrain(runs_dir.parent, "runs").stdout
+    done = forked.tuitrain(runs_dir.parent, "resume", folder.id)
     assert done.returncode == 0, done.stderr
     run = assert_equal(folder, uncut)
     assert [event.name for event in run.events] == ["started", "continued", "finished"]
-
-
-def tuitrain(runs_dir: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "tuitrain", *words, "--runs-dir", str(runs_dir)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)

@@ -1,12 +1,13 @@
 """Keys in a single write to the terminal, as a slow connection delivers them, act in order."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from pseudo_terminal import Terminal
-from tuitrain.runs.control import Inbox
+from tuitrain.runs.control import Command, Inbox
 from tuitrain.runs.folder import RunFolder, folders
 
 WriteRun = Callable[..., RunFolder]
@@ -22,7 +23,9 @@ def shown(terminal: Callable[..., Terminal], runs_dir: Path, write_run: WriteRun
     return shown
 
 
-def test_a_filter_is_typed_ahead(shown: Terminal, runs_dir: Path) -> None:
+def test_a_paste_is_never_a_key_and_a_filter_is_typed_ahead(shown: Terminal, runs_dir: Path) -> None:
+    for text in ("see \x1b[31mxx\x1b[0m q", "\x1b[32mepoch 1\x1b[0m\rx"):
+        shown.press(f"\x1b[200~{text}\x1b[201~")
     shown.press("/xcept")
     shown.see("No run matches the filter", "xcept")
     assert len(list(folders(runs_dir))) == 3
@@ -41,28 +44,22 @@ def test_a_field_is_edited_ahead(shown: Terminal) -> None:
     shown.see("learning rate over 77 epochs")
 
 
-@pytest.mark.parametrize(
-    ("keys", "command"), [("r1e-3\r", ("lr", 0.001)), (f"r{CTRL_U}0.01\r", ("lr", 0.01)), ("e12\r", ("epochs", 12.0))]
-)
-def test_a_value_is_typed_ahead_on_the_live_screen(
-    terminal: Callable[..., Terminal], write_run: WriteRun, keys: str, command: tuple[str, float]
-) -> None:
+def test_a_value_is_typed_ahead_on_the_live_screen(terminal: Callable[..., Terminal], write_run: WriteRun) -> None:
     folder = write_run("a", status="running")
     inbox, shown = Inbox(folder), terminal(folder.path.parent)
+    sent: list[Command] = []
+
+    def obeyed(count: int) -> bool:
+        sent.extend(inbox.new())
+        return len(sent) == count
+
     shown.see("running")
     shown.press("\r")
     shown.see("pause", "checkpoint")
-    shown.press(keys)
-    shown.see("changing the")
-    assert [(sent.name, sent.value) for sent in inbox.new()] == [command]
-
-
-def test_a_paste_is_never_a_key(shown: Terminal, runs_dir: Path) -> None:
-    for text in ("see \x1b[31mxx\x1b[0m q", "\x1b[32mepoch 1\x1b[0m\rx"):
-        shown.press(f"\x1b[200~{text}\x1b[201~")
-    shown.press("/sgd")
-    shown.see("1 of 3")
-    assert len(list(folders(runs_dir))) == 3
+    for count, keys in enumerate(("r1e-3\r", f"r{CTRL_U}0.01\r", "e12\r"), start=1):
+        shown.press(keys)
+        shown.until(partial(obeyed, count))
+    assert [(command.name, command.value) for command in sent] == [("lr", 0.001), ("lr", 0.01), ("epochs", 12.0)]
 
 
 def test_help_opened_and_closed_does_not_end_the_program(shown: Terminal) -> None:

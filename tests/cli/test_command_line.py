@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import forked
+from app.lost_terminal import until
 from cli.commands import Done, command, only_run, overrides
 from tuitrain.cli.commands.train import _print_result
 from tuitrain.config.settings import settings
@@ -72,7 +73,7 @@ def test_the_template_is_kept_with_the_run(trained: tuple[Path, Done]) -> None:
 @pytest.mark.parametrize("words", ["-c <(cat run.toml)", "-c /dev/stdin < run.toml", "-c /dev/stdin < <(cat run.toml)"])
 def test_settings_may_come_by_the_shells_own_pipes(tmp_path: Path, words: str) -> None:
     (tmp_path / "run.toml").write_text("[training]\nepochs = 1\n[optimizer]\nlr = 0.25\n")
-    line = f'"$0" -m tuitrain train {words} --detach'
+    line = f'"$0" -m tuitrain train {words} --queue'
     done = subprocess.run(["bash", "-c", line, sys.executable], cwd=tmp_path, check=False, timeout=60)
     assert done.returncode == 0
     assert only_run(tmp_path).config().optimizer.lr == 0.25
@@ -122,7 +123,7 @@ def test_show_has_counts_that_fit_the_accuracy(trained: tuple[Path, Done]) -> No
 def test_evaluate_reproduces_the_stored_evaluation(trained: tuple[Path, Done]) -> None:
     home, done = trained
     before = answer(home, "show", "first")["evaluation"]["test"]
-    seen = answer(home, "evaluate", "first", "--device", "cpu")
+    seen = json.loads(forked.tuitrain(home, "evaluate", "first", "--device", "cpu", "--json").stdout)
     assert seen.pop("run") == json.loads(done.stdout)["run"]
     assert seen["confusion"] == before["confusion"]
     assert seen["accuracy"] == before["accuracy"]
@@ -145,7 +146,8 @@ def test_resume_reports_changed_conditions(tmp_path: Path) -> None:
 
 def test_prints_of_a_users_code_go_to_the_log(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(NOISY)
-    done = command(tmp_path, "train", "--json", *overrides("data.transform=mine.py:noisy", "training.epochs=1"))
+    settings = overrides("data.transform=mine.py:noisy", "training.epochs=1")
+    done = forked.tuitrain(tmp_path, "train", "--json", *settings)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["status"] == "finished"
     assert "\x1b" not in done.stderr
@@ -182,23 +184,19 @@ def test_a_loss_that_is_not_finite_fails_the_run(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_stops_the_run_with_a_checkpoint(tmp_path: Path, number: signal.Signals) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tuitrain", "train", "--json", "--set", "training.epochs=1000000"],
-        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+    written, messages = tmp_path / "stdout", tmp_path / "stderr"
+    endless = ("train", "--json", *overrides("training.epochs=1000000"))
+    process = forked.Process(tmp_path, *endless, streams=(os.devnull, written, messages))
     try:
-        assert process.stderr is not None
-        said = next(line for line in process.stderr if "epoch 2 " in line)
+        until(lambda: messages.exists() and "epoch 2 " in messages.read_text())
         process.send_signal(number)
-        out, rest = process.communicate(timeout=60)
+        assert process.wait(60) == 130, messages.read_text()
     finally:
         process.kill()
-        process.wait()
-    assert process.returncode == 130, said + rest
-    result = json.loads(out)
+    result = json.loads(written.read_text())
     assert (result["status"], result["reason"]) == ("stopped", "Stopped by the user.")
     assert result["epochs"] >= 2
-    assert "Traceback" not in rest
+    assert "Traceback" not in messages.read_text()
     folder = only_run(tmp_path)
     assert folder.state().status == "stopped"
     assert (folder.checkpoints / "last.safetensors").stat().st_size > 100_000

@@ -2,14 +2,13 @@
 
 import os
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 import forked
-from cli.commands import Done, command, only_run, overrides
+from cli.commands import Done, only_run, overrides
 
 RAW = Path(os.environ.get("TUITRAIN_TEST_DATA", "../shared/data")).absolute() / "MNIST/raw"
 
@@ -51,7 +50,7 @@ BAD_DATA = {
 }
 
 
-def refused(home: Path, arguments: list[str], words: str, run: Callable[..., Done] = command) -> None:
+def refused(home: Path, arguments: list[str], words: str) -> None:
     """Assert exit status 2, one sentence, and no files left behind."""
     (home / "syntax.toml").write_text("[optimizer]\nlr = fast\n")
     (home / "section.toml").write_text("[optimiser]\nlr = 1\n")
@@ -61,7 +60,7 @@ def refused(home: Path, arguments: list[str], words: str, run: Callable[..., Don
     (home / "empty").mkdir()
     (home / "one/cat").mkdir(parents=True)
     Image.new("L", (8, 8)).save(home / "one/cat/1.png")
-    done = run(home, *arguments)
+    done = forked.tuitrain(home, *arguments)
     assert done.returncode == 2, done.stderr
     assert done.stdout == ""
     said = [line for line in done.stderr.splitlines() if line.startswith("tuitrain: ")]
@@ -81,7 +80,7 @@ def test_invalid_settings_are_refused(tmp_path: Path, case: str) -> None:
 @pytest.mark.parametrize("case", BAD_DATA)
 def test_data_of_no_use_is_refused(tmp_path: Path, case: str) -> None:
     arguments, words = BAD_DATA[case]
-    refused(tmp_path, ["train", "--json", *arguments], words, forked.tuitrain)
+    refused(tmp_path, ["train", "--json", *arguments], words)
 
 
 @pytest.mark.skipif(not RAW.is_dir(), reason=f"no MNIST in {RAW}: set TUITRAIN_TEST_DATA")
@@ -92,12 +91,7 @@ def test_a_truncated_mnist_is_refused(tmp_path: Path) -> None:
         shutil.copyfile(file, raw / file.name)
     with (raw / "train-images-idx3-ubyte").open("r+b") as images:
         images.truncate(1_000_000)
-    refused(
-        tmp_path,
-        ["train", *overrides("data.dataset=mnist", "data.dir=data")],
-        "train-images-idx3-ubyte",
-        forked.tuitrain,
-    )
+    refused(tmp_path, ["train", *overrides("data.dataset=mnist", "data.dir=data")], "train-images-idx3-ubyte")
 
 
 @pytest.mark.parametrize(
@@ -120,7 +114,7 @@ def test_a_command_of_no_sense_is_refused(tmp_path: Path, arguments: list[str], 
 
 def test_a_run_that_is_over_takes_no_commands(trained: tuple[Path, Done]) -> None:
     home, _ = trained
-    done = command(home, "pause", "first")
+    done = forked.tuitrain(home, "pause", "first")
     assert (done.returncode, done.stdout) == (2, "")
     assert f"{only_run(home).id} is not active: it is finished." in done.stderr
 
@@ -134,7 +128,7 @@ def test_no_run_is_resumed_for_more_epochs_than_it_may_have(
 ) -> None:
     home, _ = trained
     before = only_run(home).state()
-    done = command(home, "resume", "first", "--epochs", epochs)
+    done = forked.tuitrain(home, "resume", "first", "--epochs", epochs)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
         f"tuitrain: training.epochs = {shown} is not allowed: it must be a whole number >= 1 and <= 1000000000.\n"

@@ -45,7 +45,7 @@ trials = 12
 "model.hidden" = [[8], [16, 16]]
 """
 
-LONG = f"""{SMALL.replace("epochs = 1", "epochs = 400")}
+LONG = f"""{SMALL.replace("epochs = 1", "epochs = 250")}
 [sweep]
 parallel = 2
 [sweep.values]
@@ -196,7 +196,7 @@ def test_a_killed_worker_loses_only_steps_and_a_stopped_sweep_resumes(tmp_path: 
     for one in look(folder):
         assert one.run is not None
         assert one.state is not None
-        assert one.state.epoch == (1 if one.job.trial == 2 else 400)
+        assert one.state.epoch == (1 if one.job.trial == 2 else 250)
         assert events(one.run)["started"] == 1
 
 

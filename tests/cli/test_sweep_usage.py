@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+import forked
 from cli.sweeps import SMALL, command, look
 from tuitrain.config.sweeps.toml import loads
 from tuitrain.runs.sweeps.catalog import find_sweep
@@ -63,8 +64,8 @@ def test_a_failed_run_does_not_end_the_sweep(tmp_path: Path) -> None:
     ],
 )
 def test_usage_errors_are_one_sentence(tmp_path: Path, arguments: list[str], said: str) -> None:
-    status, out, err = command(tmp_path, *arguments)
-    assert (status, out) == (2, "")
-    assert said in err
-    assert "Traceback" not in err
+    done = forked.tuitrain(tmp_path, "sweep", *arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
     assert not (tmp_path / "runs").exists()

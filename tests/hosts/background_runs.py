@@ -1,11 +1,11 @@
 """Start runs in the background and wait for them."""
 
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from subprocess import CompletedProcess
 
+import forked
 from tuitrain.runs.folder import RunFolder, shown_status
 from tuitrain.runs.follower import Follower
 
@@ -14,13 +14,11 @@ TIMEOUT = 120
 
 QUICK = ("training.device=cpu", "training.threads=1", "training.log_every=1")
 
-Done = subprocess.CompletedProcess[str]
+Done = CompletedProcess[str]
 
 
 def tuitrain(home: Path, *arguments: str) -> Done:
-    done = subprocess.run(
-        [sys.executable, "-m", "tuitrain", *arguments], cwd=home, capture_output=True, text=True, check=False
-    )
+    done = forked.tuitrain(home, *arguments)
     assert "Traceback" not in done.stderr
     return done
 

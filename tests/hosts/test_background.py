@@ -29,7 +29,7 @@ def weights(folder: RunFolder, name: str = "last") -> dict[str, bytes]:
 
 
 def test_a_detached_run_survives_the_session_that_started_it(home: Path) -> None:
-    command = [sys.executable, "-m", "tuitrain", "train", "--detach", "--json", *overrides("training.epochs=150")]
+    command = [sys.executable, "-m", "tuitrain", "train", "--detach", "--json", *overrides("training.epochs=30")]
     # A shell with a job, as on the remote side of an SSH connection.
     with subprocess.Popen(
         ["sh", "-c", '"$@"; read forever', "sh", *command],
@@ -49,8 +49,8 @@ def test_a_detached_run_survives_the_session_that_started_it(home: Path) -> None
         shell.wait(TIMEOUT)
     until(lambda: ended(folder), folder)
     run = read(folder)
-    assert (run.status, run.state.epoch) == ("finished", 150)
-    assert run.train.step.tolist() == list(range(1, 150 * STEPS + 1))
+    assert (run.status, run.state.epoch) == ("finished", 30)
+    assert run.train.step.tolist() == list(range(1, 30 * STEPS + 1))
     assert run.state.process == process
 
 
@@ -171,7 +171,7 @@ def lines(path: Path) -> list[dict[str, Any]]:
 def test_concurrent_runs_write_each_row_once(home: Path) -> None:
     """Two followers read all runs, and one run is copied, while they are written."""
     folders = [
-        start_in_background(RunSpec(config=override(Config(), (*QUICK, "training.epochs=100", f"training.seed={seed}")),
+        start_in_background(RunSpec(config=override(Config(), (*QUICK, "training.epochs=30", f"training.seed={seed}")),
                       runs_dir=home / "runs"))
         for seed in range(2)
     ]  # fmt: skip
@@ -189,9 +189,9 @@ def test_concurrent_runs_write_each_row_once(home: Path) -> None:
             for kind in ("train", "layers", "resources", "evaluation", "event")
         }
         assert sum(map(len, by_kind.values())) == len(rows)
-        assert [row["step"] for row in by_kind["train"]] == list(range(1, 100 * STEPS + 1))
-        assert [row["step"] for row in by_kind["layers"]] == [50, *range(500, 100 * STEPS + 1, 500)]
-        assert [row["step"] for row in by_kind["evaluation"]] == [*range(STEPS, 100 * STEPS + 1, STEPS), 100 * STEPS]
+        assert [row["step"] for row in by_kind["train"]] == list(range(1, 30 * STEPS + 1))
+        assert [row["step"] for row in by_kind["layers"]] == [50, 500]
+        assert [row["step"] for row in by_kind["evaluation"]] == [*range(STEPS, 30 * STEPS + 1, STEPS), 30 * STEPS]
         assert [row["name"] for row in by_kind["event"]] == ["started", "finished"]
     for follower in readers[0] + readers[1]:
         while follower.poll():

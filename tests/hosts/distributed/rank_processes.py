@@ -1,6 +1,7 @@
 """Watch and kill the processes of a run on several devices."""
 
 import os
+import re
 import signal
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -32,6 +33,16 @@ def ranks(folder: RunFolder) -> list[psutil.Process]:
         with suppress(psutil.Error):
             found[child.environ().get("RANK", "")] = child
     return [found[rank] for rank in ("0", "1")]
+
+
+def address(folder: RunFolder) -> str:
+    """Wait until a run waits for another node; return HOST:PORT."""
+
+    def found() -> list[str]:
+        return re.findall(r"tuitrain join \S+ --at (\S+)", folder.state().phase)
+
+    until(lambda: bool(found()), folder)
+    return found()[0]
 
 
 def trains_on(folder: RunFolder, steps: int = 5) -> None:

@@ -178,29 +178,25 @@ def wait_for(previewer: PreviewProcess, config: Config, *, final: bool = True) -
     raise AssertionError("no answer")
 
 
-def test_the_process_answers_and_ends() -> None:
+def test_the_process_answers_estimates_the_memory_once_the_configuration_stays_and_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine.py").write_text("def Net(**_):\n    raise ValueError\n")
     previewer = PreviewProcess()
     try:
-        for settings in ((), ("model.name=cnn",), ("model.name=vit_b_16", "model.activation=tanh")):
+        for settings in (("model.name=cnn",), (f"model.name={tmp_path}/mine.py:Net",), QUICK):
             config = override(Config(), settings)
-            assert msgspec.structs.replace(wait_for(previewer, config), need=None) == add_network(preview_data(config))
+            answer = wait_for(previewer, config)
+            assert msgspec.structs.replace(answer, need=None) == add_network(preview_data(config))
+        deadline = time.monotonic() + 60
+        while (latest := previewer.latest) is None or latest.need is None:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
         process = previewer._child._process
         assert process is not None
     finally:
         previewer.close()
     assert process.wait(60) == -signal.SIGKILL
-
-
-def test_the_memory_is_estimated_once_the_configuration_stays(monkeypatch: pytest.MonkeyPatch) -> None:
-    previewer, config = PreviewProcess(), override(Config(), QUICK)
-    try:
-        wait_for(previewer, config)
-        deadline = time.monotonic() + 60
-        while (latest := previewer.latest) is None or latest.need is None:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-    finally:
-        previewer.close()
     need = latest.need
     assert (need.step.parameters, need.device, need.fits) == (8 * 64 + 8 + 8 * 10 + 10, "cpu", True)
     monkeypatch.setattr("psutil.virtual_memory", lambda: type("Free", (), {"available": 1000}))
