@@ -277,6 +277,7 @@ async def test_keys_redraw_only_what_they_change(tmp_path: Path) -> None:
                 assert form.text("optimizer.weight_decay") == "0.0123"
                 await form.press("up", "down")
                 assert "▌" in form.row("optimizer.weight_decay")
+                layouts.assert_not_called()
                 await form.type("data.transform", "a.py:f")
                 form.form.tick()
                 await form.pilot.pause()

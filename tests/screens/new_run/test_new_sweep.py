@@ -5,6 +5,7 @@ from msgspec import structs
 from textual import events
 
 from open_new_run import opened
+from screen_text import text
 from tuitrain.cli.parser import parse
 from tuitrain.config.schema import Config
 from tuitrain.config.sweeps.overrides import override_sweep
@@ -46,6 +47,12 @@ async def test_several_values_make_a_sweep_of_all_combinations(tmp_path: Path) -
         # Values added later do not change the first run.
         await form.type("optimizer.lr", "0.1, 0.01, 0.001")
         await form.until(lambda: "first    of 18 runs" in form.said("facts"))
+        assert "^r start 18 runs" in text(form.app)
+        assert form.form.form.start.label == "▸ Start 18 runs"
+        await form.press("ctrl+n")
+        assert "^r start " in text(form.app)
+        assert "start 18 runs" not in text(form.app)
+        assert form.form.form.changed == 0
 
 
 def test_a_draft_and_its_command_quote_text_that_contains_a_comma() -> None:
