@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from unittest.mock import patch
 
+from textual.events import Paste
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
@@ -53,9 +54,11 @@ class Opened:
         await self.pilot.pause()
 
     async def type(self, key: str, text: str) -> None:
-        """Replace the text of the field `key`."""
+        """Replace the text of the field `key`, all at once."""
         self.fields[key].target.focus()
-        await self.press("ctrl+u", *text)
+        await self.press("ctrl+u")
+        self.app.post_message(Paste(text))
+        await self.pilot.pause()
 
     async def focus(self, key: str) -> None:
         self.fields[key].target.focus()

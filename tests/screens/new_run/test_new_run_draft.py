@@ -18,7 +18,7 @@ from tuitrain.screens.new_run.screen import NewRunScreen
 from tuitrain.widgets.messages import OpenNewRun
 
 
-async def test_the_draft_is_restored(tmp_path: Path) -> None:
+async def test_the_draft_is_restored_until_it_is_cleared(tmp_path: Path) -> None:
     async with opened(tmp_path) as form:
         await form.type("optimizer.lr", "0.1o")
         await form.type("name", "mine")
@@ -37,15 +37,11 @@ async def test_the_draft_is_restored(tmp_path: Path) -> None:
         assert (form.text("training.epochs"), form.text("name")) == ("10", "mine")
         assert "✗ a number > 0" in form.row("optimizer.lr")
         assert "your draft" in form.said("head")
-
-
-async def test_cleared_draft_does_not_come_back(tmp_path: Path) -> None:
-    async with opened(tmp_path) as form:
-        await form.type("optimizer.lr", "0.5")
-        await form.press("escape", "n")
         await form.type("optimizer.lr", "0.001")
+        await form.type("name", "")
         await form.press("escape", "n")
         assert form.config == Config()
+        assert form.text("name") == ""
 
 
 def test_app_and_form_load_no_torch(tmp_path: Path) -> None:
@@ -61,7 +57,7 @@ def test_app_and_form_load_no_torch(tmp_path: Path) -> None:
                 assert not [name for name in sys.modules if name.endswith(".new_run")]
                 await pilot.press("n")
                 form = app.screen
-                while form.preview is None or not form.preview.final:
+                while form.preview is None or form.preview.network is None:
                     await pilot.pause(0.05)
                 assert form.preview.network.parameters == 43914
 

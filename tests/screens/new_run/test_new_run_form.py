@@ -49,14 +49,19 @@ async def test_a_preset_does_not_count_the_images_of_the_data_shown_before(tmp_p
         assert form.config != preset("fine-tune", current, 54)
 
 
-async def test_a_preset_for_pretrained_networks_asks_for_the_images(tmp_path: Path) -> None:
+async def test_a_fine_tuning_preset_asks_for_the_images_or_keeps_them(tmp_path: Path) -> None:
     async with opened(tmp_path) as form:
         await form.press("ctrl+t", *"linear probe", "enter")
         assert form.current.key == "data.dir"
         assert "folder of your images" in form.said("message")
+        await form.type("data.dir", str(tmp_path))
+        await form.type("optimizer.lr", "x")
+        await form.press("ctrl+t", *"linear", "enter")
+        assert form.text("data.dir") == str(tmp_path)
+        assert "No preset: 1 setting is invalid." in form.said("message")
 
 
-async def test_file_is_loaded_and_saved_with_its_comments(tmp_path: Path) -> None:
+async def test_file_is_loaded_saved_with_its_comments_and_overwritten(tmp_path: Path) -> None:
     mine, copy = tmp_path / "mine.toml", tmp_path / "copy.toml"
     mine.write_text(MINE)
     async with opened(tmp_path) as form:
@@ -70,19 +75,14 @@ async def test_file_is_loaded_and_saved_with_its_comments(tmp_path: Path) -> Non
         assert toml.read(copy)[0] == form.config
         assert "# what I found out" in copy.read_text()
         assert "lr = 0.5  # large" in copy.read_text()
-
-
-async def test_saving_twice_overwrites(tmp_path: Path) -> None:
-    path = tmp_path / "there.toml"
-    path.write_text("mine")
-    async with opened(tmp_path) as form:
+        copy.write_text("yours")
         await form.press("ctrl+s")
-        await form.answer(str(path))
+        await form.answer(str(copy))
         assert isinstance(form.app.screen, PromptScreen)
-        assert path.read_text() == "mine"
+        assert copy.read_text() == "yours"
         await form.press("enter")
         assert isinstance(form.app.screen, NewRunScreen)
-        assert toml.read(path)[0] == Config()
+        assert toml.read(copy)[0] == form.config
         await form.press("ctrl+s")
         await form.answer(str(tmp_path / "no" / "folder.toml"))
         assert "cannot be written" in form.said("error")
@@ -167,12 +167,3 @@ async def test_a_network_and_a_data_set_of_a_file_are_typed_into_the_list(tmp_pa
         await form.focus("data.dataset")
         await form.press(*"~/data.py:mine", "enter")
         assert form.config.data.dataset == "~/data.py:mine"
-
-
-async def test_a_fine_tuning_preset_does_not_replace_data_that_it_cannot_read(tmp_path: Path) -> None:
-    async with opened(tmp_path) as form:
-        await form.type("data.dir", str(tmp_path))
-        await form.type("optimizer.lr", "x")
-        await form.press("ctrl+t", *"linear", "enter")
-        assert form.text("data.dir") == str(tmp_path)
-        assert "No preset: 1 setting is invalid." in form.said("message")

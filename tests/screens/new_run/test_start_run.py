@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from textual.widgets import Input
 
-from open_new_run import opened
+from open_new_run import Opened, opened
 from screen_text import text
 from tuitrain.cli.parser import parse
 from tuitrain.config import preferences
@@ -35,6 +35,18 @@ while not pathlib.Path(__file__).with_name("go").exists():
 def same(images):
     return images
 """
+
+
+async def train_endlessly(form: Opened, runs_dir: Path) -> RunFolder:
+    """Start a run in this app that never ends; it is paused, because training would slow down the test."""
+    host = form.app.host
+    host.start(RunSpec(config=override(Config(), ["training.epochs=1_000_000"]), runs_dir=runs_dir, name="endless"))
+    # A run that starts reads run.json once more.
+    await form.until(lambda: host.folder is not None and host.folder.state().step > 0)
+    assert host.folder is not None
+    send(host.folder, "pause")
+    await form.until(lambda: host.folder is not None and host.folder.state().status == "paused")
+    return host.folder
 
 
 async def test_a_busy_app_offers_a_background_process(tmp_path: Path) -> None:
@@ -78,7 +90,10 @@ async def test_process_of_its_own_is_chosen_remembered_and_used(tmp_path: Path) 
         assert form.text(RUNS_IN) == "background process"
         await form.type("training.epochs", "1")
         await form.type("name", "out")
-        await form.press("ctrl+r")
+        # Pressed twice, the button starts one run.
+        form.form.query_one(PressField).focus()
+        await form.pilot.pause()
+        await form.press("enter", "enter")
         await form.until(lambda: isinstance(form.app.screen, (TrainingScreen, ResultsScreen)))
         assert form.app.host.folder is None
         (folder,) = folders(tmp_path / "runs")
@@ -154,24 +169,7 @@ async def test_a_failed_start_marks_the_field_and_keeps_the_draft(tmp_path: Path
         assert "✗" not in form.row("training.precision")
 
 
-async def test_escape_calls_the_start_off(tmp_path: Path) -> None:
-    (tmp_path / "slow.py").write_text(WAITS)
-    async with opened(tmp_path) as form:
-        await form.type("data.transform", f"{tmp_path}/slow.py:same")
-        await form.press("ctrl+r")
-        assert {"new.cancel"} == {
-            active.binding.id for key, active in form.form.active_bindings.items() if key == "escape"
-        }
-        await form.press("escape")
-        form.form.tick()
-        assert "cancelling" in form.said("message")
-        (tmp_path / "go").touch()
-        await form.until(lambda: not form.form.line.preparing)
-        assert "no run was created" in form.said("message")
-        assert not list(folders(tmp_path / "runs"))
-
-
-async def test_settings_are_fixed_while_a_run_starts(tmp_path: Path) -> None:
+async def test_settings_are_fixed_while_a_run_starts_until_escape_cancels_it(tmp_path: Path) -> None:
     (tmp_path / "slow.py").write_text(WAITS)
     async with opened(tmp_path) as form:
         await form.type("data.transform", f"{tmp_path}/slow.py:same")
@@ -184,9 +182,16 @@ async def test_settings_are_fixed_while_a_run_starts(tmp_path: Path) -> None:
                 assert form.app.screen is form.form
             assert form.form.form.texts == before
             assert form.form.form.fields["optimizer.lr"].query_one(Input).value == before["optimizer.lr"]
+            keys = form.form.active_bindings
+            assert keys["escape"].binding.id == "new.cancel"
             await form.press("escape")
+            form.form.tick()
+            assert "cancelling" in form.said("message")
         finally:
             (tmp_path / "go").touch()
+        await form.until(lambda: not form.form.line.preparing)
+        assert "no run was created" in form.said("message")
+        assert not list(folders(tmp_path / "runs"))
         await form.until(lambda: not form.fields["model.name"].locked)
         await form.focus("model.name")
         await form.press("space")
@@ -209,22 +214,9 @@ async def test_help_above_a_form_that_starts_is_not_torn_away(tmp_path: Path) ->
         assert not any(isinstance(screen, NewRunScreen) for screen in form.app.screen_stack)
 
 
-async def test_start_pressed_twice_starts_once(tmp_path: Path) -> None:
-    async with opened(tmp_path) as form:
-        form.form.form.fields[RUNS_IN].text = "background process"
-        await form.type("training.epochs", "1")
-        form.form.query_one(PressField).focus()
-        await form.pilot.pause()
-        await form.press("enter", "enter")
-        await form.until(lambda: isinstance(form.app.screen, (TrainingScreen, ResultsScreen)))
-        assert len(list(folders(tmp_path / "runs"))) == 1
-
-
 async def test_a_second_run_is_queued_behind_the_one_that_trains(tmp_path: Path) -> None:
     async with opened(tmp_path) as form:
-        endless = override(Config(), ["training.epochs=1_000_000"])
-        form.app.host.start(RunSpec(config=endless, runs_dir=tmp_path / "runs", name="endless"))
-        await form.until(lambda: form.app.host.folder is not None)
+        first = await train_endlessly(form, tmp_path / "runs")
         await form.type("training.epochs", "1")
         await form.type("name", "next")
         await form.press("ctrl+r")
@@ -240,16 +232,12 @@ async def test_a_second_run_is_queued_behind_the_one_that_trains(tmp_path: Path)
             form.app.host.cancel()
         await form.until(lambda: not queued.state().active)
         assert queued.state().status == "finished"
-        first = form.app.host.folder
-        assert first is not None
         assert (queued.state().started or 0) > (first.state().ended or 0) > 0
 
 
 async def test_a_second_run_waits_in_the_queue(tmp_path: Path) -> None:
     async with opened(tmp_path) as form:
-        endless = override(Config(), ["training.epochs=1_000_000"])
-        form.app.host.start(RunSpec(config=endless, runs_dir=tmp_path / "runs", name="endless"))
-        await form.until(lambda: form.app.host.folder is not None)
+        await train_endlessly(form, tmp_path / "runs")
         await form.type("name", "next")
         await form.press("ctrl+r")
         await form.until(lambda: isinstance(form.app.screen, PickList))
@@ -291,12 +279,8 @@ async def test_the_queue_is_chosen_for_a_run_and_for_a_sweep(tmp_path: Path) -> 
 @pytest.mark.parametrize("damaged", ["info_file", "state_file"])
 async def test_a_damaged_folder_of_the_run_that_trains_is_reported(tmp_path: Path, damaged: str) -> None:
     async with opened(tmp_path) as form:
-        form.app.host.start(
-            RunSpec(config=override(Config(), ["training.epochs=100000"]), runs_dir=tmp_path / "runs", name="endless")
-        )
-        # A run that starts reads run.json once more.
-        await form.until(lambda: form.app.host.folder is not None and form.app.host.folder.state().step > 0)
-        getattr(form.app.host.folder, damaged).write_bytes(b"\0\xff")
+        folder = await train_endlessly(form, tmp_path / "runs")
+        getattr(folder, damaged).write_bytes(b"\0\xff")
         await form.press("ctrl+r")
         await form.until(lambda: "damaged" in form.said("message") or isinstance(form.app.screen, PickList))
         assert form.app.is_running
@@ -313,15 +297,3 @@ async def test_a_queued_run_can_be_stopped(tmp_path: Path) -> None:
         await form.until(lambda: not queued.state().active)
         assert queued.state().status == "stopped"
     writer.close()
-
-
-async def test_the_number_of_runs_is_on_the_keys(tmp_path: Path) -> None:
-    async with opened(tmp_path) as form:
-        await form.type("optimizer.lr", "0.1,0.2")
-        await form.type("training.seed", "0,1,2")
-        assert "^r start 6 runs" in text(form.app)
-        assert form.form.form.start.label == "▸ Start 6 runs"
-        await form.press("ctrl+n")
-        assert "^r start " in text(form.app)
-        assert "start 6 runs" not in text(form.app)
-        assert form.form.form.changed == 0

@@ -22,17 +22,22 @@ from tuitrain.widgets.forms.form import RUNS_IN, SLURM
 from tuitrain.widgets.forms.pick_list import PickList
 
 
-async def test_a_run_is_submitted_and_cancelled(slurm: FakeSlurm, tmp_path: Path) -> None:
+async def test_a_run_is_refused_submitted_and_cancelled(slurm: FakeSlurm, tmp_path: Path) -> None:
+    slurm.answer("sbatch", "", 1, error="sbatch: error: invalid account\n")
     slurm.answer("squeue", "12|PENDING|Resources|N/A|n/a|N/A\n")
     async with opened(tmp_path) as form:
         form.fields[RUNS_IN].text = SLURM
         await form.press()
         assert form.said("command").startswith("$ tuitrain submit")
+        await form.press("ctrl+r", "enter")
+        await form.until(lambda: "sbatch failed: invalid account." in form.said("message"))
+        assert list(folders(tmp_path / "runs")) == []
+        slurm.answer("sbatch", "12\n")
         await form.press("ctrl+r")
         await form.answer("--partition=gpu")
         await form.until(lambda: isinstance(form.app.screen, TrainingScreen))
         (folder,) = folders(tmp_path / "runs")
-        assert "--partition=gpu" in slurm.calls("sbatch")[0]
+        assert "--partition=gpu" in slurm.calls("sbatch")[1]
         assert preferences.load().sbatch == "--partition=gpu"
         assert shown_status(folder.state()) == "queued"
         await form.until(lambda: "(Resources)" in str(folder.state().waiting))
@@ -69,15 +74,6 @@ async def until(pilot: Pilot[None], true: Callable[[], bool]) -> None:
             return
         await pilot.pause(0.05)
     raise AssertionError("it never came")
-
-
-async def test_a_refused_run_stays_in_the_form(slurm: FakeSlurm, tmp_path: Path) -> None:
-    slurm.answer("sbatch", "", 1, error="sbatch: error: invalid account\n")
-    async with opened(tmp_path) as form:
-        form.fields[RUNS_IN].text = SLURM
-        await form.press("ctrl+r", "enter")
-        await form.until(lambda: "sbatch failed: invalid account." in form.said("message"))
-        assert list(folders(tmp_path / "runs")) == []
 
 
 async def test_a_sweep_becomes_an_array(slurm: FakeSlurm, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+from unittest.mock import patch
 
 import pytest
 from rich.color import ColorSystem
@@ -9,7 +10,7 @@ from rich.console import Console
 from rich.style import Style
 from textual import _ansi_sequences, _compositor
 from textual.app import App
-from textual.events import Key
+from textual.events import Key, Resize
 from textual.screen import Screen
 from textual.strip import Strip
 
@@ -80,6 +81,16 @@ async def test_settle_waits_for_handlers_and_mounted_screens() -> None:
         assert app.done
         assert len(app.screen_stack) == 2
         assert app.screen.is_mounted
+
+
+async def test_a_screen_is_not_laid_out_for_the_size_that_it_has() -> None:
+    async with App[None]().run_test(size=(80, 24)) as pilot:
+        with patch.object(_compositor.Compositor, "reflow") as layout:
+            pilot.app.screen.post_message(Resize(pilot.app.screen.size, pilot.app.screen.size))
+            await pilot.pause()
+        layout.assert_not_called()
+        await pilot.resize_terminal(60, 20)
+        assert pilot.app.screen.size == (60, 20)
 
 
 async def test_settle_gives_up_after_the_timeout() -> None:

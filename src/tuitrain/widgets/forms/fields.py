@@ -142,14 +142,17 @@ class TextField(Field):
 
     DEFAULT_CSS = f"TextField > Input {{ margin-left: {MARKS + LABEL}; }}"
 
-    def compose(self) -> ComposeResult:
-        placeholder = "none" if self.setting and self.setting.is_list else ""
+    def __init__(self, key: str, name: str, setting: Setting | None = None, text: str = "") -> None:
+        super().__init__(key, name, setting, text)
+        placeholder = "none" if setting and setting.is_list else ""
         self._input = (
-            PathInput(self._text, folders_only=self.key == "data.dir", several=True)
-            if self.key in PATHS
-            else FixedInput(self._text, compact=True, placeholder=placeholder)
+            PathInput(text, folders_only=key == "data.dir", several=True)
+            if key in PATHS
+            else FixedInput(text, compact=True, placeholder=placeholder)
         )
         self._input.cursor_blink = False
+
+    def compose(self) -> ComposeResult:
         yield self._input
 
     @property

@@ -76,6 +76,8 @@ class Form(VerticalScroll, can_focus=False, inherit_bindings=False):
                 if setting.section == section:
                     yield self._add(make_field(setting, self._initial.texts[key]))
         yield self.start
+        # Textual mounts the fields when this method ends. Those marked later would compute their styles twice.
+        self.mark({}, {}, is_sweep=False)
 
     def _add(self, field: Field) -> Field:
         self.fields[field.key] = field

@@ -87,10 +87,13 @@ class PreviewPanel(Vertical):
         self.query_one(ScheduleCurve).show(preview)
 
     def _update(self, name: str, content: Content) -> None:
-        """Update a text, which costs a new layout, unless it shows `content` already."""
+        """Update a text unless it shows `content` already. Lines do not wrap: only their number affects the layout."""
         text = self.query_one(f"#{name}", Static)
-        if not (isinstance(text.content, Content) and content.is_same(text.content)):
+        shown = text.content
+        if not isinstance(shown, Content):
             text.update(content)
+        elif not content.is_same(shown):
+            text.update(content, layout=len(content.split("\n")) != len(shown.split("\n")))
 
 
 def facts(preview: Preview, runs: int, first: Values, *, compact: bool) -> Content:

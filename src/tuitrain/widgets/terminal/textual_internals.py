@@ -28,6 +28,7 @@ from textual.geometry import Size
 from textual.message_pump import MessagePump
 from textual.screen import Screen
 from textual.strip import Strip
+from textual.walk import walk_depth_first
 from textual.worker import WorkerFailed
 
 __all__ = [
@@ -38,6 +39,15 @@ __all__ = [
 
 # Widgets redraw themselves when they gain or lose the focus; Textual redraws the whole screen as well.
 Screen.focused._repaint = False
+
+
+def resize_screen(screen: Screen[Any], size: Size) -> None:
+    """Lay out a screen for its new size. Textual would do so again when the layout tells the screen its own size."""
+    if screen.stack_updates and screen.is_attached and screen._size != size:
+        screen._refresh_layout(size)
+
+
+Screen._screen_resized = resize_screen  # type: ignore[assignment, method-assign]
 
 
 class InternalsApp(App[None]):
@@ -149,7 +159,7 @@ async def settle(app: App[Any], timeout: float) -> None:
     `timeout` seconds. Must not be called from a message handler, which would wait for itself."""
     started = monotonic()
     while not app._exit and app.screen_stack and monotonic() - started < timeout:
-        if all(map(_is_idle, (app, *app.screen.walk_children(with_self=True)))):
+        if _is_idle(app) and all(map(_is_idle, walk_depth_first(app.screen))):
             return
         # Messages take less than a millisecond each; a screen that opens takes longer.
         await asyncio.sleep(0 if monotonic() - started < 0.01 else 0.002)
