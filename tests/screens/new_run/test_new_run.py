@@ -300,6 +300,7 @@ async def test_keys_redraw_only_what_they_change(tmp_path: Path) -> None:
                 await form.press("up", "down")
                 assert "▌" in form.row("optimizer.weight_decay")
                 layouts.assert_not_called()
+                redraws.assert_not_called()
                 await form.type("data.transform", "a.py:f")
                 form.form.tick()
                 await form.pilot.pause()
@@ -309,4 +310,3 @@ async def test_keys_redraw_only_what_they_change(tmp_path: Path) -> None:
                 await form.pilot.pause()
                 assert "a.py:fg" in form.said("facts")
         layouts.assert_not_called()
-        redraws.assert_not_called()
