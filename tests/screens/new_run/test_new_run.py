@@ -275,11 +275,11 @@ async def test_the_preview_of_other_settings_is_empty_until_it_arrives(tmp_path:
         await form.until(lambda: "26 per epoch" in form.said("facts"))
 
 
-async def test_most_fields_compute_their_styles_once(tmp_path: Path) -> None:
+async def test_fields_do_not_compute_their_styles_for_each_mark(tmp_path: Path) -> None:
     with patch.object(Stylesheet, "apply", autospec=True, side_effect=Stylesheet.apply) as styled:
         async with opened(tmp_path) as form:
             fields = set(form.fields.values())
-            assert len([call for call in styled.call_args_list if call.args[1] in fields]) < 1.5 * len(fields)
+            assert len([call for call in styled.call_args_list if call.args[1] in fields]) < 2.5 * len(fields)
 
 
 async def test_keys_redraw_only_what_they_change(tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
@@ -116,10 +115,6 @@ class NewRunScreen(NewRunStart, KeyLabels):
         self.show_message("")
         self.set_interval(TICK, self.tick)
         self.form.focus_key("data.dataset")
-
-    def on_screen_resume(self, event: events.ScreenResume) -> None:
-        # All widgets have just computed their styles.
-        event.refresh_styles = False
 
     def on_unmount(self) -> None:
         self._preview_process.close()
