@@ -76,7 +76,7 @@ class Form(VerticalScroll, can_focus=False, inherit_bindings=False):
                 if setting.section == section:
                     yield self._add(make_field(setting, self._initial.texts[key]))
         yield self.start
-        # Textual mounts the fields when this method ends. Those marked later would compute their styles twice.
+        # Textual mounts the fields when this method ends. Those marked later would compute their styles once more.
         self.mark({}, {}, is_sweep=False)
 
     def _add(self, field: Field) -> Field:
