@@ -41,12 +41,13 @@ SLOW = (
     "training/run/test_detach.py", "training/run/test_extension.py", "training/run/test_resume", "training/stacking/",
     "training/test_backward.py", "training/test_mnist.py", "training/weights/",
 )  # fmt: skip
-# Files with tests that take as long as hundreds of others, because they kill and resume many processes that load torch,
-# or train on all of MNIST. They run first, so that no core waits for the last of them.
+# Files with tests that take as long as hundreds of others, because they start, kill and resume processes that load
+# torch, or train on all of MNIST. They run first, so that no core waits for the last of them.
 COSTLY = (
-    "app/test_outlive.py", "cli/test_doctor.py", "cli/test_sweep.py", "hosts/distributed/",
-    "hosts/queue/test_killed.py", "hosts/slurm/test_cluster", "hosts/test_background.py", "hosts/test_signals.py",
-    "training/distributed/test_equality.py", "training/run/test_resume", "training/test_mnist.py",
+    "app/test_crash.py", "app/test_outlive.py", "app/test_terminal.py", "cli/test_doctor.py", "cli/test_sweep.py",
+    "hosts/distributed/", "hosts/queue/test_killed.py", "hosts/slurm/test_cluster", "hosts/test_background",
+    "hosts/test_signals.py", "training/distributed/test_equality.py", "training/run/test_resume",
+    "training/test_mnist.py",
 )  # fmt: skip
 # Matplotlib looks for fonts once, instead of once per process.
 os.environ.setdefault("MPLCONFIGDIR", str(ROOT / ".pytest_cache" / "matplotlib"))
