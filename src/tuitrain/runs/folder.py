@@ -31,9 +31,13 @@ def slug(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:40].rstrip("-")
 
 
-def new_id(name: str, now: float | None = None) -> str:
+def new_id(name: str, parent: Path, now: float | None = None) -> str:
+    """Return a new name for a folder in `parent`: two of many runs that start within a second may draw one number."""
     stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(now))
-    return "-".join(part for part in (stamp, slug(name), os.urandom(2).hex()) if part)
+    while True:
+        new = "-".join(part for part in (stamp, slug(name), os.urandom(2).hex()) if part)
+        if not os.path.lexists(parent / new):
+            return new
 
 
 class _Inside:

@@ -81,7 +81,7 @@ def create(
     of the user's files by path, into it. Raises RunError."""
     copies = name_copies(config, sources or {})
     info.code = list(copies.values())
-    info.id, info.created = info.id or new_id(info.name), time.time()
+    info.id, info.created = info.id or new_id(info.name, runs_dir), time.time()
     path = runs_dir / info.id
     with new_folder(path, "run", runs_dir) as draft:
         folder = RunFolder(draft)

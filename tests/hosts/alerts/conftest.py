@@ -29,7 +29,11 @@ class Service:
             def log_message(self, *_: object) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        class Server(ThreadingHTTPServer):
+            # As many alerts as are sent at once may wait for a connection.
+            request_queue_size = 100
+
+        self._server = Server(("127.0.0.1", 0), Handler)
         self.url = f"json://user:secret-word@127.0.0.1:{self._server.server_port}/alerts"
         self.slow_url = f"{self.url.rpartition('/')[0]}/slow"
         Thread(target=self._server.serve_forever, daemon=True).start()

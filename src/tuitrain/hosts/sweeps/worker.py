@@ -192,7 +192,7 @@ def create_job_run(
     sweep = folder.sweep()
     config = sweep.config(values, job.seed)
     name = _run_name(sweep, values, job)
-    record = Record(run=new_id(name))
+    record = Record(run=new_id(name, folder.runs_dir))
     # The id is recorded first: if killed in between, the sweep has an id without a run, never an unknown run.
     folder.write_record(job, record)
     return create_run(

@@ -97,7 +97,7 @@ def is_script_folder(path: Path) -> bool:
 
 def create_script_run(runs_dir: Path, info: RunInfo, script: Script) -> ScriptFolder:
     """Create the folder of a script's run completely or not at all, and set `info.id`. Raises RunError."""
-    info.id, info.created = new_id(info.name), time.time()
+    info.id, info.created = new_id(info.name, runs_dir), time.time()
     path = runs_dir / info.id
     with new_folder(path, "run", runs_dir) as draft:
         folder = ScriptFolder(draft)

@@ -16,8 +16,8 @@ def create_sweep(runs_dir: Path, text: str) -> SweepFolder:
     """Create a sweep from the text of its TOML file, completely or not at all. Its sweep.toml gets all settings, so
     that a later version continues with these. Raises ConfigError and RunError."""
     sweep = loads(text)
-    sweep_id = new_id(sweep.name)
-    path = runs_dir / ".sweeps" / sweep_id
+    sweeps = runs_dir / ".sweeps"
+    path = sweeps / new_id(sweep.name, sweeps)
     with new_folder(path, "sweep", runs_dir) as draft:
         for part in SUBFOLDERS:
             (draft / part).mkdir()
