@@ -9,8 +9,8 @@ import forked
 from tuitrain.runs.folder import RunFolder, shown_status
 from tuitrain.runs.follower import Follower
 
-# Seconds to wait for any condition; loading torch many times on a busy machine takes longest.
-TIMEOUT = 120
+# Seconds to wait for any condition. Slurm may start a requeued job after two minutes.
+TIMEOUT = 180
 
 QUICK = ("training.device=cpu", "training.threads=1", "training.log_every=1")
 

@@ -1,12 +1,14 @@
 import os
 import shlex
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 from textual.widgets import Input
 
 from open_new_run import Opened, opened
 from screen_text import text
+from tuitrain.app.navigation import Navigation
 from tuitrain.cli.parser import parse
 from tuitrain.config import preferences
 from tuitrain.config.preferences import Preferences
@@ -25,7 +27,7 @@ from tuitrain.screens.sweep.screen import SweepScreen
 from tuitrain.screens.training import TrainingScreen
 from tuitrain.screens.windows.help import HelpScreen
 from tuitrain.widgets.forms.fields import PressField
-from tuitrain.widgets.forms.form import RUNS_IN
+from tuitrain.widgets.forms.form import QUEUE, RUNS_IN
 from tuitrain.widgets.forms.pick_list import PickList
 
 WAITS = """
@@ -212,6 +214,19 @@ async def test_help_above_a_form_that_starts_is_not_torn_away(tmp_path: Path) ->
         await form.until(lambda: isinstance(form.app.screen, (TrainingScreen, ResultsScreen)))
         # The form does not stay behind.
         assert not any(isinstance(screen, NewRunScreen) for screen in form.app.screen_stack)
+
+
+async def test_a_form_that_has_started_a_run_starts_no_other(tmp_path: Path) -> None:
+    async with opened(tmp_path) as form:
+        form.fields[RUNS_IN].text = QUEUE
+        # The app has not opened the run yet.
+        with patch.object(Navigation, "on_open_run", lambda *_: None):
+            await form.press("ctrl+r")
+            await form.until(lambda: form.form.started)
+            await form.press("ctrl+r")
+            form.form.query_one(PressField).focus()
+            await form.press("enter")
+        assert len(list(folders(tmp_path / "runs"))) == 1
 
 
 async def test_a_second_run_is_queued_behind_the_one_that_trains(tmp_path: Path) -> None:

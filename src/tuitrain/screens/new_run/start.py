@@ -49,6 +49,8 @@ class NewRunStart(NewRunForm):
             self.action_start()
 
     def action_start(self) -> None:
+        if self.started:
+            return  # The form is about to close.
         self._validate()
         config = self.result.config
         if config is None:
