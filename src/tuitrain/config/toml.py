@@ -128,17 +128,17 @@ def dumps(config: Config, original: str = "") -> str:
 
 def _dumps_new(values: Mapping[str, Any]) -> str:
     """Return the text that `dumps` writes without an original, several times as fast."""
-    lines: dict[str, list[str]] = {section: [f"[{section}]\n"] for section in sections()}
+    lines: dict[str, list[str]] = {section: [f"[{section}]"] for section in sections()}
     for key, value in values.items():
         if key != TABLE:
             lines[key.partition(".")[0]].append(_line(key, value))
-    return "\n".join(map("".join, lines.values()))
+    return "\n\n".join(map("\n".join, lines.values())) + "\n"
 
 
 def _line(key: str, value: Any) -> str:
     import tomlkit
 
-    return f"{key.partition('.')[2]} = {tomlkit.item(to_toml_value(value)).as_string()}\n"
+    return f"{key.partition('.')[2]} = {tomlkit.item(to_toml_value(value)).as_string()}"
 
 
 def _write_arguments(section: "MutableMapping[str, Any]", wanted: Mapping[str, Any]) -> None:
@@ -165,7 +165,7 @@ def template() -> str:
         lines += ["", f"# {about}", f"[{section}]"]
         for item in settings().values():
             if item.section == section and item.key != TABLE:
-                lines += [f"# {item.help} ({item.allowed})", _line(item.key, item.default).rstrip("\n")]
+                lines += [f"# {item.help} ({item.allowed})", _line(item.key, item.default)]
         if section == "model":
             lines += [f"# {settings()[TABLE].help} ({settings()[TABLE].allowed})", f"[{TABLE}]"]
     return "\n".join(lines) + "\n"

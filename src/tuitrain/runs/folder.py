@@ -32,7 +32,7 @@ def slug(text: str) -> str:
 
 
 def new_id(name: str, parent: Path, now: float | None = None) -> str:
-    """Return a new name for a folder in `parent`: two of many runs that start within a second may draw one number."""
+    """Return an id that no folder in `parent` has: two runs of one second may draw the same number."""
     stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(now))
     while True:
         new = "-".join(part for part in (stamp, slug(name), os.urandom(2).hex()) if part)
