@@ -133,9 +133,9 @@ def test_a_missing_folder_is_reported(tmp_path: Path) -> None:
 
 def test_location_says_whether_the_files_exist(tmp_path: Path) -> None:
     data = Data(dataset="mnist", dir=str(tmp_path))
-    assert split_sizes(data).location.startswith("will be downloaded to")
+    assert split_sizes(data).location.startswith("download: 12 MB, licence: none stated, see ")
     (tmp_path / "MNIST" / "raw").mkdir(parents=True)
-    assert split_sizes(data).location.startswith("will be downloaded to")
+    assert split_sizes(data).location.startswith("download: 12 MB, licence: none stated, see ")
     (tmp_path / "MNIST" / "raw" / "train-labels-idx1-ubyte").touch()
     assert split_sizes(data).location == f"found in {tmp_path}"
 

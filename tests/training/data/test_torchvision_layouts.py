@@ -171,7 +171,9 @@ def test_a_damaged_list_is_one_sentence(tmp_path: Path, name: str, file: str, co
 def test_the_preview_says_what_a_download_is(tmp_path: Path, name: str) -> None:
     facts: Any = DATASETS.get(name) or PHOTO_DATASETS[name]
     sizes = split_sizes(data(name, tmp_path))
-    assert sizes.location.startswith(f"will be downloaded to {tmp_path} (")
+    assert sizes.location.startswith("download: ")
+    assert sizes.location.endswith(f"to {tmp_path}")
+    assert (facts.licence or "none stated") in sizes.location
     assert facts.page in sizes.location
     assert facts.download in sizes.location
     assert sizes.classes == (len(facts.classes) if isinstance(facts, DatasetInfo) else facts.classes)

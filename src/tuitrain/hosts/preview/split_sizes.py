@@ -89,9 +89,10 @@ def _not_downloaded(data: Data) -> SplitSizes:
 def _location(data: Data) -> str:
     if found := _place(data):
         return f"found in {_abbreviate_home(found)}"
-    info = PHOTO_DATASETS.get(data.dataset) or DATASETS.get(data.dataset)
-    facts = [info.download, f"licence: {info.licence or 'none stated'}, see {info.page}"] if info else []
-    return f"will be downloaded to {_abbreviate_home(data_folder(data.dir))} ({', '.join(filter(None, facts))})"
+    folder = _abbreviate_home(data_folder(data.dir))
+    info = PHOTO_DATASETS.get(data.dataset) or DATASETS[data.dataset]
+    # In this order, because the form cuts the end off.
+    return f"download: {info.download or '?'}, licence: {info.licence or 'none stated'}, see {info.page}, to {folder}"
 
 
 def is_on_disk(data: Data) -> bool:
