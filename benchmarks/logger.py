@@ -1,6 +1,6 @@
 """What logging costs a training script, compared with other loggers.
 
-    uv run python benchmarks/logger.py [--quick] [--write]
+    uv run --with wandb,trackio,extty,tensorboard,lightning python benchmarks/logger.py [--quick] [--write]
 
 Each logger runs in processes of its own, in turn: torch is loaded, the logger is imported, and a loop logs five values
 per step, with a pause of half a millisecond in place of a training step. Loggers that are not installed are left out.
@@ -52,6 +52,13 @@ LOGGERS = {
         "trackio.init(project='benchmark')",
         "trackio.log(values, step=step)",
         "trackio.finish()",
+    ),
+    "extty": (
+        "extty",
+        "import extty",
+        "extty.init('benchmark')",
+        "extty.log(values, step=step)",
+        "extty.finish()",
     ),
     "TensorBoard's SummaryWriter": (
         "tensorboard",
