@@ -169,15 +169,19 @@ def _check_devices(config: Config) -> None:
             "Change one of them.",
             key=setting.partition(" ")[0],
         )
-    devices = Devices.parse(text)
-    if len(set(devices.indices)) < len(devices.indices):
-        raise ConfigError(f"training.devices = {text} names a device twice.", "List each device once.", key=DEVICES)
     if device == "mps" and config.training.nodes > 1:
         raise ConfigError(
             f"{shared} needs CUDA devices or the CPU, and training.device = mps.",
             "Set training.device to cpu.",
             key=NODES,
         )
+    _check_device_list(text, device)
+
+
+def _check_device_list(text: str, device: str) -> None:
+    devices = Devices.parse(text)
+    if len(set(devices.indices)) < len(devices.indices):
+        raise ConfigError(f"training.devices = {text} names a device twice.", "List each device once.", key=DEVICES)
     if devices.count == 1:
         return
     if device == "cpu" and (devices.indices or not devices.count):

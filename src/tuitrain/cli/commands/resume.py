@@ -29,16 +29,7 @@ def run(options: argparse.Namespace) -> int:
     check_queueing(options)
     state = folder.state()
     if shown_status(state) == "paused":
-        epochs, schedule = _extension(folder, options)
-        if options.set:
-            raise RunError("A paused run keeps its settings.", f"Stop it first: tuitrain stop {plain(folder.id)}")
-        if options.queue:
-            raise RunError("A paused run keeps its device.", "Resume it without --queue.")
-        if epochs is not None:
-            send(folder, "epochs", epochs, schedule)
-        send(folder, "resume")
-        print_message(f"resume: sent to {plain(folder.id)}")
-        return 0
+        return _resume_paused(folder, options)
     epochs, schedule = check_continuation(folder, options, from_queue=not options.queue)
     if options.queue:
         check_one_machine(override(folder.config(), options.set))
@@ -59,6 +50,19 @@ def run(options: argparse.Namespace) -> int:
     host = host_for(folder.config())
     log_from = folder.log_file.stat().st_size if folder.log_file.is_file() else 0
     return follow(host, lambda: host.resume(folder, epochs, allowed, schedule), options.json, log_from)
+
+
+def _resume_paused(folder: RunFolder, options: argparse.Namespace) -> int:
+    epochs, schedule = _extension(folder, options)
+    if options.set:
+        raise RunError("A paused run keeps its settings.", f"Stop it first: tuitrain stop {plain(folder.id)}")
+    if options.queue:
+        raise RunError("A paused run keeps its device.", "Resume it without --queue.")
+    if epochs is not None:
+        send(folder, "epochs", epochs, schedule)
+    send(folder, "resume")
+    print_message(f"resume: sent to {plain(folder.id)}")
+    return 0
 
 
 def check_continuation(

@@ -12,8 +12,7 @@ from tuitrain.text import did_you_mean, plain
 
 def check_sweep(sweep: Sweep) -> Sweep:
     """Return `sweep` unchanged. Raise ConfigError if its options, values or trials contradict each other."""
-    options = sweep.options
-    if options.method == "grid":
+    if sweep.options.method == "grid":
         for key, choices in sweep.values.items():
             if isinstance(choices, Range):
                 raise ConfigError(
@@ -22,6 +21,19 @@ def check_sweep(sweep: Sweep) -> Sweep:
                     key=key,
                 )
     _check_size(sweep)
+    _check_varying_keys(sweep)
+    for device in sweep.options.devices:
+        check_value("training.device", device)
+    for values in (*sweep.fixed_trials, *sweep.added.values()) or ({},):
+        _check_trial(sweep, values)
+    first = len(sweep.fixed_trials)
+    if unknown := [number for number in sweep.added if not first <= number < sweep.trial_count]:
+        raise ConfigError(f"sweep.added: trial {unknown[0]} must be numbered from {first} to {sweep.trial_count - 1}.")
+    return sweep
+
+
+def _check_varying_keys(sweep: Sweep) -> None:
+    """Raise ConfigError if a setting varies that all runs of this sweep must share."""
     if sweep.seeds > 1 and SEED in sweep.varying_keys:
         raise ConfigError(
             f"{SEED} cannot vary if sweep.seeds is above 1.", f"Use either {SEED} or sweep.seeds.", key=SEED
@@ -33,7 +45,7 @@ def check_sweep(sweep: Sweep) -> Sweep:
             "Give training.folds one value: each trial then trains every fold.",
             key=key,
         )
-    if options.metric == "validation.best" and BEST in sweep.varying_keys:
+    if sweep.options.metric == "validation.best" and BEST in sweep.varying_keys:
         raise ConfigError(
             f"sweep.metric = validation.best cannot rank trials that differ in {BEST}.",
             "Give training.best one value, or set sweep.metric to validation.accuracy.",
@@ -45,14 +57,6 @@ def check_sweep(sweep: Sweep) -> Sweep:
             f"Set {NODES} to 1: several machines can work on one sweep.",
             key=NODES,
         )
-    for device in options.devices:
-        check_value("training.device", device)
-    for values in (*sweep.fixed_trials, *sweep.added.values()) or ({},):
-        _check_trial(sweep, values)
-    first = len(sweep.fixed_trials)
-    if unknown := [number for number in sweep.added if not first <= number < sweep.trial_count]:
-        raise ConfigError(f"sweep.added: trial {unknown[0]} must be numbered from {first} to {sweep.trial_count - 1}.")
-    return sweep
 
 
 def _check_size(sweep: Sweep) -> None:
