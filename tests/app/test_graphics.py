@@ -17,11 +17,13 @@ from tuitrain.machine.graphics import TmuxClient
 from tuitrain.runs.records import Sample
 from tuitrain.widgets.confusion.samples import Samples
 from tuitrain.widgets.terminal.kitty import PLACEHOLDER
-from tuitrain.widgets.terminal.paste import TerminalVersion
+from tuitrain.widgets.terminal.paste import TerminalAttributes, TerminalVersion
 from widgets.terminal.graphics_terminal import GraphicsTerminal
 
 SAMPLES = [Sample(index, 4, 9, 0.9, 28, 28, 1, bytes([index] * 784), 1.0) for index in range(40)]
-QUERY, PROBE = "\x1b[>q", "\x1b[6n"
+QUERY, ATTRIBUTES_QUERY, PROBE = "\x1b[>q", "\x1b[c", "\x1b[6n"
+# How tuitrain's sixel pictures begin.
+SIXEL = "\x1bP0;1q"
 Session = Callable[[TuitrainApp, Pilot[object], GraphicsTerminal], Awaitable[None]]
 
 
@@ -138,6 +140,31 @@ async def test_the_user_may_choose(runs_dir: Path, monkeypatch: pytest.MonkeyPat
     assert preferences.load().pictures == "blocks"
 
 
+@pytest.mark.parametrize(("attributes", "drawn"), [("64;1;2;4;22", True), ("62;22;44", False)])
+async def test_a_terminal_with_sixels_gets_them(
+    runs_dir: Path, monkeypatch: pytest.MonkeyPatch, attributes: str, drawn: bool
+) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+
+    async def session(app: TuitrainApp, pilot: Pilot[object], terminal: GraphicsTerminal) -> None:
+        assert ATTRIBUTES_QUERY in terminal.received
+        app.post_message(TerminalAttributes(attributes))
+        await pilot.pause()
+        assert (SIXEL in terminal.received) == drawn
+        # The same cells show pictures in another way.
+        app.set_pictures("kitty")
+        await pilot.pause()
+        assert terminal.kept
+        before = len(terminal.received)
+        app.set_pictures("sixel")
+        await pilot.pause()
+        assert not terminal.kept
+        assert SIXEL in terminal.received[before:]
+        assert PLACEHOLDER not in terminal.received[before:]
+
+    await run(runs_dir, session)
+
+
 async def test_an_exported_screen_shows_pictures_as_text(runs_dir: Path) -> None:
     async def session(app: TuitrainApp, pilot: Pilot[object], terminal: GraphicsTerminal) -> None:
         await answer("kitty(0.41.1)")(app, pilot, terminal)
@@ -197,6 +224,7 @@ async def test_pictures_follow_the_terminal_outside_of_tmux(runs_dir: Path, monk
 
     terminal = await run(runs_dir, session, in_tmux=True)
     assert QUERY not in terminal.received
+    assert ATTRIBUTES_QUERY not in terminal.received
 
 
 async def test_widgets_are_drawn_again_when_their_pictures_made_room_for_others(

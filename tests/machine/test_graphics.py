@@ -2,7 +2,7 @@
 
 import pytest
 
-from tuitrain.machine.graphics import draws_pictures, may_draw_pictures
+from tuitrain.machine.graphics import draws_pictures, draws_sixels, may_draw_pictures
 
 
 @pytest.mark.parametrize(
@@ -23,3 +23,10 @@ def test_only_terminals_that_may_draw_pictures_are_asked() -> None:
     # A terminal that was started from a shell in kitty.
     assert not may_draw_pictures({"TERM": "xterm-256color", "KITTY_WINDOW_ID": "1"})
     assert not may_draw_pictures({})
+
+
+@pytest.mark.parametrize(
+    ("attributes", "drawn"), [("64;1;2;4;22", True), ("4", True), ("1;2", False), ("44;14", False), ("", False)]
+)
+def test_the_attributes_of_the_terminal_tell_whether_it_draws_sixels(attributes: str, drawn: bool) -> None:
+    assert draws_sixels(attributes) == drawn

@@ -5,13 +5,13 @@ import os
 
 from tuitrain.app.appearance import Appearance
 from tuitrain.config import preferences
-from tuitrain.machine.graphics import TmuxClient, draws_pictures, may_draw_pictures, tmux_client
-from tuitrain.widgets.terminal.images import Images
-from tuitrain.widgets.terminal.paste import TerminalVersion
+from tuitrain.machine.graphics import TmuxClient, draws_pictures, draws_sixels, may_draw_pictures, tmux_client
+from tuitrain.widgets.terminal.images import Images, SixelImages
+from tuitrain.widgets.terminal.paste import TerminalAttributes, TerminalVersion
 from tuitrain.widgets.terminal.textual_internals import write_to_terminal
 
-# XTVERSION: the terminal reports its name and version.
-_VERSION_QUERY = "\x1b[>q"
+# XTVERSION: the terminal reports its name and version. DA1: it reports what it is able to do.
+_VERSION_QUERY, _ATTRIBUTES_QUERY = "\x1b[>q", "\x1b[c"
 # Seconds between two questions to tmux: another terminal may attach at any time.
 TMUX_INTERVAL = 2.0
 
@@ -22,20 +22,26 @@ class Graphics(Appearance):
     def __init__(self) -> None:
         super().__init__()
         self._choice = preferences.load().pictures
-        self._draws_pictures = False
+        self._draws_pictures = self._draws_sixels = False
         self._client = TmuxClient()
 
     def on_mount(self) -> None:
         if "TMUX" in os.environ:
             self.run_task(self._follow_tmux())
-        elif may_draw_pictures():
-            write_to_terminal(self, _VERSION_QUERY)
+        else:
+            write_to_terminal(self, _VERSION_QUERY if may_draw_pictures() else _ATTRIBUTES_QUERY)
         self._choose()
 
     def on_terminal_version(self, event: TerminalVersion) -> None:
         # tmux answers for itself.
         if "TMUX" not in os.environ:
             self._draws_pictures = draws_pictures(event.version)
+            self._choose()
+
+    def on_terminal_attributes(self, event: TerminalAttributes) -> None:
+        # tmux answers for itself.
+        if "TMUX" not in os.environ:
+            self._draws_sixels = draws_sixels(event.attributes)
             self._choose()
 
     def set_pictures(self, choice: preferences.Pictures) -> None:
@@ -45,9 +51,11 @@ class Graphics(Appearance):
         self._choose()
 
     def _choose(self) -> None:
-        drawn = self._choice == "kitty" or (self._choice == "auto" and self._draws_pictures and not self.no_color)
-        if drawn != (self.images is not None):
-            self.use_images(Images() if drawn else None)
+        kind = {"kitty": Images, "sixel": SixelImages}.get(self._choice)
+        if self._choice == "auto" and not self.no_color:
+            kind = Images if self._draws_pictures else SixelImages if self._draws_sixels else None
+        if kind is not (self.images and type(self.images)):
+            self.use_images(kind and kind())
 
     async def _follow_tmux(self) -> None:
         while True:

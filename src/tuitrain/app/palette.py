@@ -22,9 +22,10 @@ SLOW_LINE: dict[preferences.SlowLine, str] = {
     "off": "redraw as often as the machine allows",
 }
 PICTURES: dict[preferences.Pictures, str] = {
-    "auto": "draw pictures with the graphics of kitty and Ghostty, or as half blocks",
+    "auto": "draw pictures with the graphics of the terminal, or as half blocks",
     "blocks": "draw pictures as half blocks",
     "kitty": "draw pictures with kitty's graphics, whatever the terminal is",
+    "sixel": "draw pictures as sixels, whatever the terminal is",
 }
 
 

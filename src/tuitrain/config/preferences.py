@@ -12,13 +12,13 @@ from tuitrain.errors import ConfigError
 from tuitrain.files import replace
 
 SlowLine = Literal["auto", "on", "off"]
-Pictures = Literal["auto", "blocks", "kitty"]
+Pictures = Literal["auto", "blocks", "kitty", "sixel"]
 
 
 class Preferences(Struct):
     """`own_process` starts runs from the form in the background. `slow_line` redraws curves less often; `auto` does so
-    if the terminal answers slowly. `pictures` draws pictures as half blocks or with kitty's graphics; `auto` uses these
-    if the terminal has them. `sbatch` holds options for all Slurm jobs, such as `--partition=gpu`."""
+    if the terminal answers slowly. `pictures` draws pictures as half blocks, with kitty's graphics or as sixels; `auto`
+    uses the graphics that the terminal has. `sbatch` holds options for all Slurm jobs, such as `--partition=gpu`."""
 
     theme: str = ""
     own_process: bool = False

@@ -1,4 +1,4 @@
-"""Tell whether the terminal draws pictures in cells: with kitty's graphics protocol with Unicode placeholders."""
+"""Tell whether the terminal draws pictures: with kitty's graphics protocol and Unicode placeholders, or as sixels."""
 
 import os
 import re
@@ -37,6 +37,11 @@ def draws_pictures(version: str) -> bool:
     if kitty := re.match(r"kitty\((\d{1,4})\.(\d{1,4})", version):
         return (int(kitty[1]), int(kitty[2])) >= _FIRST_KITTY
     return version.lower().startswith("ghostty")
+
+
+def draws_sixels(attributes: str) -> bool:
+    """Return whether a terminal draws sixels, by what it answers to DA1, such as `64;1;2;4;22`."""
+    return "4" in attributes.split(";")
 
 
 def tmux_client(environment: Mapping[str, str] = os.environ) -> TmuxClient:

@@ -16,8 +16,13 @@ from tuitrain.hosts.doctor.terminal import check_terminal
         ({"TERM": "screen-256color"}, "colors", "note", "256"),
         ({"TERM": "vt100"}, "colors", "note", "16, as far as TERM tells"),
         ({"LANG": "de_DE.UTF-8"}, "characters", "ok", "UTF-8: curves in braille"),
-        ({"TERM": "xterm-256color"}, "pictures", "ok", "half blocks"),
-        ({"TERM": "linux"}, "pictures", "ok", "characters, for lack of colors"),
+        ({"TERM": "xterm-256color"}, "pictures", "ok", "sixels if the terminal draws them, otherwise half blocks"),
+        (
+            {"TERM": "linux"},
+            "pictures",
+            "ok",
+            "sixels if the terminal draws them, otherwise characters, for lack of colors",
+        ),
         ({"TERM": "xterm-kitty", "NO_COLOR": "1"}, "pictures", "ok", "characters, because NO_COLOR is set"),
         ({"TERM": "xterm-kitty"}, "pictures", "ok", "kitty's graphics, from kitty 0.28 on"),
         ({"TERM": "xterm-ghostty"}, "pictures", "ok", "kitty's graphics"),
@@ -58,7 +63,7 @@ def test_pictures_within_tmux(
 
 
 def test_pictures_as_the_user_chose() -> None:
-    for choice, text in (("kitty", "kitty's graphics"), ("blocks", "half blocks")):
+    for choice, text in (("kitty", "kitty's graphics"), ("sixel", "sixels"), ("blocks", "half blocks")):
         preferences.update(pictures=choice)
         found = {finding.name: finding.text for finding in check_terminal({"TERM": "xterm-256color"})}
         assert found["pictures"] == f"{text}, as you chose in the palette"

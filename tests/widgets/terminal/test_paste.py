@@ -3,9 +3,10 @@ import time
 import pytest
 from textual.drivers import linux_driver
 from textual.events import Key, Paste
+from textual.message import Message
 
 from tuitrain.widgets.terminal.keys import OrderedKeys
-from tuitrain.widgets.terminal.paste import END, START, PasteParser, TerminalVersion
+from tuitrain.widgets.terminal.paste import END, START, PasteParser, TerminalAttributes, TerminalVersion
 
 LOG = "\x1b[31mloss\x1b[0m 0.1\x1bx\r\nxxq"
 
@@ -81,6 +82,14 @@ def test_a_lone_escape_is_a_key_after_a_moment(typed: str, keys: list[str]) -> N
 
 
 @pytest.mark.parametrize("size", [1, 4, 100])
+def test_what_the_terminal_is_able_to_do_is_reported(size: int) -> None:
+    parser, text = PasteParser(), "a\x1b[?64;1;4c\x1b[?2026;2$y\x1b[>41;388;0cb"
+    events = [event for at in range(0, len(text), size) for event in parser.feed(text[at : at + size])]
+    assert [event.attributes for event in events if isinstance(event, TerminalAttributes)] == ["64;1;4"]
+    assert [event.key for event in events if isinstance(event, Key)] == ["a", "b"]
+
+
+@pytest.mark.parametrize("size", [1, 4, 100])
 def test_the_version_of_the_terminal_is_reported(size: int) -> None:
     parser, text = PasteParser(), "a\x1bP>|kitty(0.41.1)\x1b\\b"
     events = [event for at in range(0, len(text), size) for event in parser.feed(text[at : at + size])]
@@ -88,16 +97,22 @@ def test_the_version_of_the_terminal_is_reported(size: int) -> None:
     assert [event.key for event in events if isinstance(event, Key)] == ["a", "b"]
 
 
-def test_the_rest_of_a_version_may_follow_late_but_its_beginning_is_no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("begin", "end", "answer"),
+    [("\x1bP>|kit", "ty(0.41.1)\x1b\\", TerminalVersion), ("\x1b[?64;", "4c", TerminalAttributes)],
+)
+def test_the_rest_of_an_answer_may_follow_late_but_its_beginning_is_no_keys(
+    monkeypatch: pytest.MonkeyPatch, begin: str, end: str, answer: type[Message]
+) -> None:
     now = 0.0
     monkeypatch.setattr("tuitrain.widgets.terminal.paste.monotonic", lambda: now)
-    parser, begin = PasteParser(), "\x1bP>|kit"
+    parser = PasteParser()
     events = list(parser.feed(begin))
     now += 1
     events += parser.tick()
-    events += parser.feed("ty(0.41.1)\x1b\\a" + begin)
+    events += parser.feed(f"{end}a{begin}")
     now += 5
     events += parser.tick()
     events += parser.feed("b")
-    assert [event.version for event in events if isinstance(event, TerminalVersion)] == ["kitty(0.41.1)"]
+    assert [type(event) for event in events if not isinstance(event, Key)] == [answer]
     assert [event.key for event in events if isinstance(event, Key)] == ["a", "b"]

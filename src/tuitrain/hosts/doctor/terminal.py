@@ -62,10 +62,8 @@ def _glyphs(environment: Mapping[str, str]) -> Finding:
 def _pictures(environment: Mapping[str, str]) -> Finding:
     choice, name = preferences.load().pictures, environment.get("TERM", "")
     as_text = "half blocks" if "256color" in name or "COLORTERM" in environment else "characters, for lack of colors"
-    if choice == "kitty":
-        return Finding("pictures", "kitty's graphics, as you chose in the palette")
-    if choice == "blocks":
-        return Finding("pictures", f"{as_text}, as you chose in the palette")
+    if chosen := {"kitty": "kitty's graphics", "sixel": "sixels", "blocks": as_text}.get(choice):
+        return Finding("pictures", f"{chosen}, as you chose in the palette")
     if "NO_COLOR" in environment:
         return Finding("pictures", "characters, because NO_COLOR is set")
     if "TMUX" in environment:
@@ -77,6 +75,8 @@ def _pictures(environment: Mapping[str, str]) -> Finding:
             return Finding("pictures", f"{as_text}, because tmux passes no graphics on", "note", advice)
     elif may_draw_pictures(environment):
         return Finding("pictures", "kitty's graphics" + ", from kitty 0.28 on" * ("kitty" in name))
+    else:
+        return Finding("pictures", f"sixels if the terminal draws them, otherwise {as_text}")
     return Finding("pictures", as_text)
 
 

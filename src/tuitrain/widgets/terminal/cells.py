@@ -12,10 +12,10 @@ from typing import NamedTuple
 from rich.cells import split_graphemes
 from rich.color import ColorSystem
 from rich.segment import Segment
-from textual.geometry import Size
+from textual.geometry import Offset, Size
 from textual.strip import Strip
 
-from tuitrain.widgets.terminal.kitty import FOREGROUND, PLACEHOLDER, number_of
+from tuitrain.widgets.terminal.kitty import FOREGROUND, PLACEHOLDER, number_of, position_of
 from tuitrain.widgets.terminal.textual_internals import ChopsUpdate, CompositorUpdate, LayoutUpdate, style_codes
 
 # Latin, Greek, Cyrillic, box drawing, blocks and braille take one cell each; other widths are looked up.
@@ -39,6 +39,14 @@ class Pen(NamedTuple):
 
 
 _PLAIN = Pen("", "", frozenset())
+
+
+class PictureCell(NamedTuple):
+    """A cell of the screen that shows the part of picture `number` at `position`, a column and a row of the picture."""
+
+    place: Offset
+    number: int
+    position: Offset
 
 
 class Cells:
@@ -73,14 +81,15 @@ class Cells:
         cells = (char for chars, _ in self._wanted for char in chars)
         return {number_of(char) for char in cells if char[:1] == PLACEHOLDER}
 
-    def take_changes(self) -> str:
+    def take_changes(self, drawn_apart: list[PictureCell] | None = None) -> str:
         """Return the output that updates the terminal, and assume that it is written. It resets the style and leaves
-        the cursor at an unspecified position."""
+        the cursor at an unspecified position. With `drawn_apart`, write blanks in place of pictures and append their
+        cells to it."""
         out: list[str] = []
         pen = _PLAIN
         for y in sorted(self._touched):
             if self._wanted[y] != self._shown[y]:
-                pen = self._write_row(y, pen, out)
+                pen = self._write_row(y, pen, out, drawn_apart)
                 chars, pens = self._wanted[y]
                 self._shown[y] = (chars.copy(), pens.copy())
         self._touched.clear()
@@ -88,7 +97,7 @@ class Cells:
             out.append("\x1b[m")
         return "".join(out)
 
-    def _write_row(self, y: int, pen: Pen, out: list[str]) -> Pen:
+    def _write_row(self, y: int, pen: Pen, out: list[str], drawn_apart: list[PictureCell] | None) -> Pen:
         (chars, pens), (old_chars, old_pens) = self._wanted[y], self._shown[y]
         cursor = -1  # column, or -1 if unknown
         for x, (char, wanted, old, shown) in enumerate(zip(chars, pens, old_chars, old_pens, strict=True)):
@@ -96,15 +105,23 @@ class Cells:
                 continue
             if x != cursor:
                 between = range(cursor, x) if 0 <= cursor < x <= cursor + _SKIP else ()
-                if between and all(chars[i] and not _change(pen, pens[i], chars[i] == " ")[0] for i in between):
+                if between and all(_continues(pen, pens[i], chars[i]) for i in between):
                     out.extend(chars[cursor:x])
                 else:
                     out.append(f"\x1b[{x + 1}G" if cursor >= 0 else f"\x1b[{y + 1};{x + 1}H")
+            if drawn_apart is not None and char[0] == PLACEHOLDER:
+                drawn_apart.append(PictureCell(Offset(x, y), number_of(char), position_of(char)))
+                char = " "
             escape, pen = _change(pen, wanted, char == " ")
             out.append(escape + char)
             # Terminals disagree on the width of characters that are not narrow.
             cursor = x + 1 if _NARROW.fullmatch(char) or char[0] == PLACEHOLDER else -1
         return pen
+
+
+def _continues(pen: Pen, wanted: Pen, char: str) -> bool:
+    """Return whether text in the style of `pen` may go on with a cell, which is no picture."""
+    return char != "" and char[0] != PLACEHOLDER and not _change(pen, wanted, char == " ")[0]
 
 
 def _blank(width: int, char: str) -> tuple[list[str], list[Pen]]:

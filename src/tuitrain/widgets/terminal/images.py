@@ -1,13 +1,16 @@
-"""Number the pictures that widgets draw, and decide which of them the terminal keeps."""
+"""Number the pictures that widgets draw, and send them to the terminal."""
 
-from collections.abc import Set
+from collections.abc import Iterable, Set
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from rich.segment import Segment
 from textual.geometry import Size
 
+from tuitrain.widgets.terminal.cell_size import cell_size
+from tuitrain.widgets.terminal.cells import PictureCell
 from tuitrain.widgets.terminal.kitty import MARKS, deletion, placeholders, transmission
+from tuitrain.widgets.terminal.sixel import parts_of, sixels
 from tuitrain.widgets.terminal.thumbnails import Picture
 
 # Pixels of all pictures that the terminal keeps, about 24 MB.
@@ -94,3 +97,25 @@ class Images:
         """Return the sequences that delete all pictures from the terminal."""
         self.forget()
         return "".join(map(deletion, self._images))
+
+
+class SixelImages(Images):
+    """The pictures of a terminal with sixel graphics. It keeps none: text erases the parts of a picture that it covers,
+    and the app draws the parts that appear."""
+
+    def take_commands(self, shown: Set[int]) -> str:
+        super().take_commands(shown)
+        return ""
+
+    def delete_all(self) -> str:
+        return ""
+
+    def draw(self, cells: Iterable[PictureCell]) -> str:
+        """Return the sequences that draw parts of pictures into blank cells, given from left to right and from top to
+        bottom."""
+        drawn, cell = [], cell_size()
+        for number, place, part in parts_of(cells):
+            image = self._images.get(number)
+            if image is not None:
+                drawn.append(f"\x1b[{place.y + 1};{place.x + 1}H{sixels(*image.placed, part, cell)}")
+        return "".join(drawn)

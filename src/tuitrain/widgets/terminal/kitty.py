@@ -10,7 +10,7 @@ import random
 import zlib
 from collections.abc import Iterator
 
-from textual.geometry import Size
+from textual.geometry import Offset, Size
 
 from tuitrain.widgets.terminal.thumbnails import Picture
 from tuitrain.widgets.terminal.tmux import passed_through
@@ -53,6 +53,11 @@ def placeholders(number: int, row: int, columns: int) -> str:
 def number_of(cell: str) -> int:
     """Return the number of the picture of which a placeholder shows a part; 0 if it is malformed."""
     return _NUMBERS.get(cell[3:4], 0)
+
+
+def position_of(cell: str) -> Offset:
+    """Return the column and row of a placeholder in its picture; 0 where it is malformed."""
+    return Offset(_NUMBERS.get(cell[2:3], 0), _NUMBERS.get(cell[1:2], 0))
 
 
 def transmission(number: int, picture: Picture, area: Size) -> str:

@@ -8,8 +8,8 @@ from textual.events import Resize
 from textual.geometry import Size
 from textual.widget import Widget
 
-from tuitrain.widgets.terminal.cells import Cells
-from tuitrain.widgets.terminal.images import Images
+from tuitrain.widgets.terminal.cells import Cells, PictureCell
+from tuitrain.widgets.terminal.images import Images, SixelImages
 from tuitrain.widgets.terminal.textual_internals import (
     SYNC_END,
     SYNC_START,
@@ -39,7 +39,7 @@ class PaintedApp(InternalsApp):
         super().__init__()
         self._cells = Cells()
         self.images: Images | None = None
-        """The pictures of a terminal that draws them in cells; None if text must show pictures."""
+        """The pictures of a terminal with graphics; None if text must show pictures."""
         self.written = 0
         """Bytes of screen updates written so far."""
         self.slow_line: Literal["auto", "on", "off"] = "auto"
@@ -61,7 +61,7 @@ class PaintedApp(InternalsApp):
     def _write_changes(self) -> None:
         if self._saturated():
             return
-        text = self._cells.take_changes()
+        text = self._take_changes()
         pictures = self._picture_commands()
         if not text and not pictures:
             return
@@ -78,6 +78,13 @@ class PaintedApp(InternalsApp):
         self.written += len(text.encode())
         write_to_terminal(self, text)
 
+    def _take_changes(self) -> str:
+        if not isinstance(self.images, SixelImages):
+            return self._cells.take_changes()
+        cells: list[PictureCell] = []
+        text = self._cells.take_changes(cells)
+        return text + self.images.draw(cells)
+
     def _picture_commands(self) -> str:
         """Return the sequences that send pictures of which the terminal shows cells, and delete others."""
         if self.images is None or not len(self.images):
@@ -89,6 +96,9 @@ class PaintedApp(InternalsApp):
 
     def use_images(self, images: Images | None) -> None:
         """Draw pictures with the terminal's graphics or, with None, as text."""
+        if self.images is not None and images is not None:
+            # Equal cells may show other pictures now.
+            self._cells.invalidate()
         self.images = images
         self.redraw_pictures()
 

@@ -18,10 +18,11 @@ _SEQUENCE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 _REPORT = re.compile(
     r"\x1b(?:\[(?:M...|<[-;\d]*[Mm]|[?>=][;:\d]*[A-Za-z])|[\]P_^][^\x07\x1b]*(?:\x07|\x1b\\))", re.DOTALL
 )
-# The beginning of an answer to XTVERSION, and the seconds to wait for the rest: nobody types this beginning.
-_VERSION_START, _VERSION_DELAY = "\x1bP>|", 2.0
-# The whole answer.
+# The beginnings of answers to XTVERSION and DA1, and the seconds to wait for the rest: nobody types these beginnings.
+_ANSWER_STARTS, _ANSWER_DELAY = ("\x1bP>|", "\x1b[?"), 2.0
+# The whole answers.
 _VERSION = re.compile(r"\x1bP>\|([^\x07\x1b]{0,100})\x1b\\")
+_ATTRIBUTES = re.compile(r"\x1b\[\?([;\d]{0,100})c")
 _REPORT_BEGINNING = re.compile(r"\x1b(?:\[(?:M.{0,2}|<[-;\d]*|[?>=][;:\d]*)|[\]P_^][^\x07\x1b]*\x1b?)\Z", re.DOTALL)
 
 
@@ -31,6 +32,14 @@ class TerminalVersion(Message, bubble=False):
     def __init__(self, version: str) -> None:
         super().__init__()
         self.version = version
+
+
+class TerminalAttributes(Message, bubble=False):
+    """A report of the terminal: its primary device attributes, numbers such as `64;1;2;4;22`."""
+
+    def __init__(self, attributes: str) -> None:
+        super().__init__()
+        self.attributes = attributes
 
 
 class PasteParser(XTermParser):
@@ -46,7 +55,7 @@ class PasteParser(XTermParser):
         """Yield an escape key if nothing has followed an escape. The driver calls this at least every 0.1 s."""
         if self._held and self._pasted is None and monotonic() >= self._held_until:
             held, self._held = self._held, ""
-            if held.startswith(_VERSION_START):
+            if held.startswith(_ANSWER_STARTS):
                 # The rest was lost, and these characters are not keys.
                 return
             yield from [Key("escape", ESCAPE)] if held == ESCAPE else super().feed(held)
@@ -62,12 +71,13 @@ class PasteParser(XTermParser):
             if self._pasted is None:
                 keys, start, rest = rest.partition(START)
                 yield from (TerminalVersion(match[1]) for match in _VERSION.finditer(keys))
+                yield from (TerminalAttributes(match[1]) for match in _ATTRIBUTES.finditer(keys))
                 keys = _REPORT.sub("", keys)
                 if not start:
                     keys, self._held = _split_beginning(keys, START)
                     if beginning := _REPORT_BEGINNING.search(keys + self._held):
                         keys, self._held = keys[: beginning.start()], beginning[0]
-                    delay = _VERSION_DELAY if self._held.startswith(_VERSION_START) else ESCAPE_DELAY
+                    delay = _ANSWER_DELAY if self._held.startswith(_ANSWER_STARTS) else ESCAPE_DELAY
                     self._held_until = monotonic() + delay
                 yield from super().feed(keys) if keys else ()
                 self._pasted = [] if start else None

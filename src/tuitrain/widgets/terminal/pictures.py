@@ -1,9 +1,6 @@
 """Draw small pictures in cells: with the terminal's graphics, as two pixels per cell, or as characters for shades."""
 
-import fcntl
-import struct
 import sys
-import termios
 from functools import lru_cache
 from itertools import zip_longest
 from typing import Any
@@ -14,6 +11,7 @@ from rich.style import Style
 from textual.app import App
 from textual.geometry import Size
 
+from tuitrain.widgets.terminal.cell_size import cell_size
 from tuitrain.widgets.terminal.images import Images
 from tuitrain.widgets.terminal.painter import PaintedApp
 from tuitrain.widgets.terminal.thumbnails import Picture, Pixel, is_consistent, reduced, thumbnail, thumbnail_size
@@ -21,8 +19,8 @@ from tuitrain.widgets.terminal.thumbnails import Picture, Pixel, is_consistent, 
 SHADES = " .:-=+*#%@"
 # The largest side in pixels of a picture that the terminal draws, and of one in an explanation: text shows fewer.
 MAX_SIDE, GRAPHICS_SIDE, TEXT_SIDE = 384, 160, 64
-# The pixels of a cell that text draws, and of a terminal's cell if it does not report them.
-_TEXT_CELL, _USUAL_CELL = Size(1, 2), Size(10, 20)
+# The pixels of a cell that text draws.
+_TEXT_CELL = Size(1, 2)
 
 
 def has_few_colors(app: App[Any]) -> bool:
@@ -74,7 +72,7 @@ def whole_picture_line(app: App[Any], picture: Picture, room: Size, line: int) -
 
 def _fitted(picture: Picture, room: Size) -> Size:
     """Return the largest area of the terminal's cells that a picture fills in its proportions."""
-    cell = _terminal_cell()
+    cell = cell_size()
     scale = min(room.width * cell.width / picture.width, room.height * cell.height / picture.height)
     columns, lines = round(picture.width * scale / cell.width), round(picture.height * scale / cell.height)
     return Size(min(room.width, max(1, columns)), min(room.height, max(1, lines)))
@@ -102,18 +100,7 @@ def _images(app: App[Any]) -> Images | None:
 
 def _picture_cell(app: App[Any]) -> Size:
     """Return the pixels that a cell may show: those of the terminal or, also over a slow connection, those of text."""
-    return _terminal_cell() if isinstance(app, PaintedApp) and app.images is not None and not app.slow else _TEXT_CELL
-
-
-def _terminal_cell() -> Size:
-    """Return the width and height of a cell in pixels."""
-    try:
-        # Textual draws on stderr.
-        answer = fcntl.ioctl(2 if sys.__stderr__ is None else sys.__stderr__.fileno(), termios.TIOCGWINSZ, bytes(8))
-    except (OSError, ValueError):
-        return _USUAL_CELL
-    lines, columns, width, height = struct.unpack("HHHH", answer)
-    return Size(width // columns, height // lines) if 0 < columns <= width and 0 < lines <= height else _USUAL_CELL
+    return cell_size() if isinstance(app, PaintedApp) and app.images is not None and not app.slow else _TEXT_CELL
 
 
 def _half_blocks(upper: list[Pixel], lower: list[Pixel] | None) -> list[Segment]:
