@@ -111,11 +111,11 @@ class SixelImages(Images):
         return ""
 
     def draw(self, cells: Iterable[PictureCell]) -> str:
-        """Return the sequences that draw parts of pictures into blank cells, given from left to right and from top to
-        bottom."""
+        """Return the sequences that draw parts of pictures into blank cells, given from left to right."""
         drawn, cell = [], cell_size()
-        for number, place, part in parts_of(cells):
+        for number, origin, region in parts_of(cells):
             image = self._images.get(number)
             if image is not None:
-                drawn.append(f"\x1b[{place.y + 1};{place.x + 1}H{sixels(*image.placed, part, cell)}")
+                part = sixels(*image.placed, region - origin, cell)
+                drawn.append(f"\x1b[{region.y + 1};{region.x + 1}H{part}")
         return "".join(drawn)

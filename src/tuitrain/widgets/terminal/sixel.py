@@ -27,47 +27,33 @@ _REPEATED = re.compile(rb"([?-~])\1{3,}")
 
 
 class Part(NamedTuple):
-    """A part of picture `number`: the place of its first cell on the screen, and its cells within the picture."""
+    """A part of picture `number` in `region` of the screen. The first cell of the picture would be at `origin`."""
 
     number: int
-    place: Offset
+    origin: Offset
     region: Region
 
 
 def parts_of(cells: Iterable[PictureCell]) -> Iterator[Part]:
-    """Join cells, given from left to right and from top to bottom, to rectangles of their pictures."""
-    parts: list[Part] = []
-    for part in _runs(cells):
-        above = next((i for i, upper in enumerate(parts) if _continues_below(upper, part)), None)
-        if above is None:
-            parts.append(part)
-        else:
-            parts[above] = parts[above]._replace(region=parts[above].region.grow((0, 0, 1, 0)))
-    yield from parts
+    """Join cells, given from left to right, to rectangles of their pictures."""
+    single = (Part(number, place - position, Region.from_offset(place, (1, 1))) for place, number, position in cells)
+    lines = sorted(_joined(single), key=lambda part: (part.number, part.origin, part.region.x, part.region.y))
+    return _joined(lines)
 
 
-def _runs(cells: Iterable[PictureCell]) -> Iterator[Part]:
-    run: Part | None = None
-    for place, number, position in cells:
-        if run is not None:
-            after = Offset(run.region.width, 0)
-            if (number, place, position) == (run.number, run.place + after, run.region.offset + after):
-                run = run._replace(region=run.region.grow((0, 1, 0, 0)))
+def _joined(parts: Iterable[Part]) -> Iterator[Part]:
+    """Join parts of a picture that follow each other and fill a rectangle together."""
+    last: Part | None = None
+    for part in parts:
+        if last is not None:
+            both = last.region.union(part.region)
+            if last[:2] == part[:2] and both.area == last.region.area + part.region.area:
+                last = last._replace(region=both)
                 continue
-            yield run
-        run = Part(number, place, Region.from_offset(position, (1, 1)))
-    if run is not None:
-        yield run
-
-
-def _continues_below(upper: Part, part: Part) -> bool:
-    below = Offset(0, upper.region.height)
-    return (
-        part.number == upper.number
-        and part.place == upper.place + below
-        and part.region.offset == upper.region.offset + below
-        and part.region.width == upper.region.width
-    )
+            yield last
+        last = part
+    if last is not None:
+        yield last
 
 
 @lru_cache(256)
