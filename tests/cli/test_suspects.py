@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from training.data.image_folders import classes_of
 from tuitrain.cli import main
+from tuitrain.hosts.suspects.report import Image, Report, Suspect
 from tuitrain.image_folder.splits import FolderSplits
 from tuitrain.runs.follower import Follower
 
@@ -38,10 +39,23 @@ def test_images_are_listed_by_doubt(run: str, capfd: pytest.CaptureFixture[str])
     assert main(["suspects", run]) == 0
     lines = capfd.readouterr().out.splitlines()
     wrong = sum(each["wrong"] for each in suspects)
-    assert lines[0] == f"{wrong:,} of 1,797 labels are likely wrong"
+    assert lines[0].startswith(f"{wrong:,} of 1,797 labels are likely wrong")
     assert lines[1].split()[:4] == ["split", "image", "label", "suggested"]
     assert lines[2].split()[:2] == [suspects[0]["split"], str(suspects[0]["index"])]
     assert len(lines) == 23
+
+
+def test_weak_features_are_named(run: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    image = Image("test", 0, "", 0)
+    for margins, warning in (
+        ([-0.9, -0.4, 0.5, 0.5], " · many may be hard images: similar ones contradict 50.00 % of all labels"),
+        ([-0.9, 0.5, 0.5, 0.5], ""),
+    ):
+        suspects = tuple(Suspect(image, 1, 0.1, margin, margin < -0.5) for margin in margins)
+        report = Report(("ant", "bee"), suspects, ())
+        monkeypatch.setattr("tuitrain.cli.commands.suspects.find_suspects", lambda *_, report=report, **__: report)
+        assert main(["suspects", run]) == 0
+        assert capfd.readouterr().out.splitlines()[0] == f"1 of 4 labels are likely wrong{warning}"
 
 
 def test_the_list_serves_as_labels_and_as_excluded_images(

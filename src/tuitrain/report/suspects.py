@@ -33,7 +33,7 @@ def _doubted(run: Follower, evaluation: Evaluation, number: int) -> list[Block]:
     rows = _likely_wrong(predictions)
     about = (
         f"Confident learning on the network's probabilities for the {evaluation.split} split: "
-        f"{len(rows):,} of {len(predictions.labels):,} labels look wrong. "
+        f"{len(rows):,} of {len(predictions.labels):,} labels look wrong, or the network is confidently wrong. "
         f"tuitrain suspects {run.folder.id} also compares all images with similar ones."
     )
     lines = [["image", "label", "probability of the label", "suggested", "its probability"]]

@@ -4,7 +4,7 @@ from numpy.typing import NDArray
 
 from tuitrain.analysis.images import neighbours
 from tuitrain.analysis.images.neighbours import nearest, nearest_others
-from tuitrain.analysis.images.suspects import NEIGHBOURS, PRIOR, combined, neighbour_probabilities, score_labels
+from tuitrain.analysis.images.suspects import LEAD, NEIGHBOURS, PRIOR, combined, neighbour_probabilities, score_labels
 
 
 def clusters(
@@ -47,13 +47,21 @@ def test_scores_agree_with_a_plain_script() -> None:
     margins, wrong = [], []
     for row, label in zip(expected, labels, strict=True):
         margins.append(row[label] - max(value for c, value in enumerate(row) if c != label))
-        confident = [c for c in range(4) if row[c] >= thresholds[c]]
-        wrong.append(bool(confident) and max(confident, key=row.__getitem__) != label)
+        confident = [value for c, value in enumerate(row) if c != label and value >= thresholds[c]]
+        wrong.append(bool(confident) and max(confident) >= row[label] + LEAD)
     np.testing.assert_allclose(scores.margin, margins, atol=1e-5)
     assert scores.wrong.tolist() == wrong
     assert np.array(margins)[scores.ranking] == pytest.approx(sorted(margins), abs=1e-5)
     # The flipped labels come first.
     assert set(scores.ranking[: len(flipped)].tolist()) == set(flipped.tolist())
+
+
+def test_a_label_that_is_nearly_as_probable_as_another_is_not_wrong() -> None:
+    # The thresholds are 0.4 and 0.5.
+    probabilities = np.array([[0.4, 0.6], [0.6, 0.4], [0.2, 0.8], [0.6, 0.4], [0.4, 0.6]], np.float32)
+    scores = score_labels(probabilities, np.array([0, 1, 0, 0, 1]))
+    assert scores.suggested.tolist() == [1, 0, 1, 1, 0]
+    assert scores.wrong.tolist() == [False, False, True, False, False]
 
 
 def test_classes_without_images_and_single_classes_are_not_suggested() -> None:

@@ -36,7 +36,7 @@ def run(options: argparse.Namespace) -> int:
     elif options.csv:
         _print_csv(suspects[: options.top], report.classes)
     else:
-        _print(suspects, pairs, report.classes, options.top or TOP)
+        _print(suspects, pairs, report, options.top or TOP)
     return 0
 
 
@@ -88,9 +88,10 @@ def _print_csv(suspects: Sequence[Suspect], classes: Sequence[str]) -> None:
     print_line(csv_text([titles, *rows], LONGEST).rstrip("\n"))
 
 
-def _print(suspects: Sequence[Suspect], pairs: Sequence[Pair], classes: Sequence[str], top: int) -> None:
-    wrong = sum(each.wrong for each in suspects)
-    print_line(f"{wrong:,} of {len(suspects):,} labels are likely wrong")
+def _print(suspects: Sequence[Suspect], pairs: Sequence[Pair], report: Report, top: int) -> None:
+    wrong, classes = sum(each.wrong for each in suspects), report.classes
+    warning = f" · {report.warning}" if report.warning else ""
+    print_line(f"{wrong:,} of {len(suspects):,} labels are likely wrong{warning}")
     titles = ["split", "image", "label", "suggested", "probability of label", "margin", ""]
     rows = [
         [

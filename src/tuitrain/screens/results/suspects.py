@@ -128,7 +128,8 @@ class SuspectsScreen(ExportScreen):
         if self._report is not None:
             wrong = sum(suspect.wrong for suspect in self._report.suspects)
             marked = sum(mark.mark == WRONG for mark in self._marks.values())
-            return f"{wrong:,} of {len(self._report.suspects):,} likely · {marked:,} marked wrong"
+            found = f"{wrong:,} of {len(self._report.suspects):,} likely · {marked:,} marked wrong"
+            return f"{found} · {self._report.warning}" if self._report.warning else found
         if answer is None:
             return ""
         share = "" if answer.fraction is None else f" {answer.fraction:.0%}".replace("%", " %")
