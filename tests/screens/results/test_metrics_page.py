@@ -20,18 +20,18 @@ HOSTILE = "\x1b[2J[red]x[/red]"
 CLASSES = ["cat", "dog", HOSTILE]
 
 
-def predicted(images: int = 200) -> Predictions:
+def predicted(images: int = 200, present: int = 3) -> Predictions:
     rng = np.random.default_rng(4)
-    labels = rng.integers(3, size=images)
+    labels = rng.integers(present, size=images)
     logits = rng.normal(size=(images, 3)) * 2
     logits[np.arange(images), labels] += 2
     probabilities = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
     return Predictions(labels, probabilities.astype(np.float16), tuple(map(str, range(images))), step=60)
 
 
-def with_predictions(folder: RunFolder, *checkpoints: str) -> Predictions:
-    """Store predictions with the test evaluations of a run, and return them."""
-    given = predicted()
+def with_predictions(folder: RunFolder, *checkpoints: str, present: int = 3) -> Predictions:
+    """Store predictions with the test evaluations of a run, and return them. The first classes have images."""
+    given = predicted(present=present)
     counts = confusion_matrix(given.labels, given.predicted, 3)
     for checkpoint in checkpoints or ("last",):
         evaluation = folder.evaluation("test", checkpoint)
@@ -96,6 +96,20 @@ async def test_keys_move_the_threshold_and_choose_a_class(write_run: WriteRun) -
         await pilot.pause()
         assert (page.threshold, page.label) == (0.0, 2)
         assert "rejects 0.00 %" in text(app)
+
+
+async def test_a_class_without_images_has_no_curves(write_run: WriteRun) -> None:
+    folder = write_run("one", classes=CLASSES)
+    with_predictions(folder, present=2)
+    app = opened(folder)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("m")
+        await until(pilot, lambda: "threshold 0 %" in text(app))
+        assert "not defined" not in text(app)
+        app.screen.query_one(MetricsPage).label = 1
+        await pilot.press("down")
+        await until(pilot, lambda: text(app).count("not defined") == 2)
+        assert "recall -" in text(app)
 
 
 async def test_another_evaluation_shows_its_own_metrics(write_run: WriteRun) -> None:

@@ -71,6 +71,8 @@ class MetricsPage(Container, can_focus=True):
         ]
         for chart in self._charts:
             chart.can_focus = False
+            # Such as the recall of a class without images.
+            chart.empty = "not defined"
         self._metrics, self._threshold_text = Static(id="metrics"), Static(id="threshold")
         self._shown: Shown | None = None
         self._first = 0
