@@ -102,7 +102,17 @@ def test_show_has_counts_that_fit_the_accuracy(trained: tuple[Path, Done]) -> No
     seen = shown["evaluation"]["test"]
     assert seen["metrics"] == shown["metrics"]["test"]
     assert shown["metrics"]["best"].keys() == {"validation", "test"}
-    assert f"{100 * seen['metrics']['macro_f1']:.2f} %" in command(home, "show", "first", "--metrics").stdout
+    more = answer(home, "show", "first", "--threshold", "0.9")["evaluation"]["test"]
+    bins, effect = more["calibration"], more["threshold"]
+    assert sum(one["count"] for one in bins) == 360
+    gaps = sum(one["count"] * abs(one["confidence"] - one["accuracy"]) for one in bins)
+    assert gaps / 360 == pytest.approx(seen["metrics"]["ece"])
+    assert more["intervals"]["macro_f1"]["low"] < seen["metrics"]["macro_f1"] < more["intervals"]["macro_f1"]["high"]
+    assert [one["class"] for one in effect["classes"]] == list("0123456789")
+    assert "intervals" not in seen
+    metrics = command(home, "show", "first", "--metrics", "--threshold", "0.9").stdout
+    assert f"{100 * seen['metrics']['macro_f1']:.2f} %" in metrics
+    assert f"threshold 90.00 %: rejects {100 * effect['rejected']:.2f} % of the images" in metrics
     listed = command(home, "runs", "--columns", "lr,macro-f1", "--filter", "macro-f1>50%").stdout
     assert listed.splitlines()[0].split() == ["id", "lr", "test", "macro-F1"]
     counts = seen["confusion"]

@@ -163,6 +163,12 @@ def add_learning_curve(curve: Parser) -> None:
 def add_show(show: Parser) -> None:
     show.add_argument("--layers", action="store_true", help="include what each layer did when it was last measured")
     show.add_argument("--metrics", action="store_true", help="print the metrics, such as macro-F1, with intervals")
+    show.add_argument(
+        "--threshold",
+        type=probability,
+        metavar="P",
+        help="print the metrics, and what rejecting images of a probability below P changes",
+    )
 
 
 def add_compare(compare: Parser) -> None:

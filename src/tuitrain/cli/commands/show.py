@@ -1,7 +1,6 @@
 """`tuitrain show RUN`: print the result and confusion matrix of a run."""
 
 import argparse
-from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -12,13 +11,13 @@ from tuitrain.analysis.slurm import job_line
 from tuitrain.analysis.verdict import judged_evaluation, read_verdict
 from tuitrain.analysis.waiting import reason
 from tuitrain.cli.logged_output import logged_document, print_logged
+from tuitrain.cli.metrics_output import predictions_document, print_metrics
 from tuitrain.cli.output import format_scores, print_json, print_line
 from tuitrain.cli.slurm_output import update_from_slurm
 from tuitrain.cli.table import write_table
 from tuitrain.cli.verdict_output import print_sentences, verdict_document
 from tuitrain.config.formatting import format_value
 from tuitrain.config.values import flatten
-from tuitrain.errors import RunError
 from tuitrain.runs.catalog.follow import follow
 from tuitrain.runs.catalog.listing import Entry, find
 from tuitrain.runs.catalog.result import result
@@ -42,10 +41,11 @@ def run(options: argparse.Namespace) -> int:
         state = folder.state()
     entry = Entry(folder, info, folder.config(), state, shown_status(state))
     if options.json:
-        print_json(_document(entry, layers=options.layers))
+        print_json(_document(entry, options))
         return 0
-    if options.metrics:
-        return _print_metrics(folder, [folder.best_test(state), folder.evaluation("validation")])
+    if options.metrics or options.threshold is not None:
+        print_metrics(folder, [folder.best_test(state), folder.evaluation("validation")], options.threshold)
+        return 0
     _print_state(entry)
     if isinstance(folder, ScriptFolder):
         print_logged(folder)
@@ -58,9 +58,14 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _document(entry: Entry, *, layers: bool) -> dict[str, Any]:
+def _document(entry: Entry, options: argparse.Namespace) -> dict[str, Any]:
     """Return a run for JSON."""
-    folder = entry.folder
+    folder, with_metrics = entry.folder, options.metrics or options.threshold is not None
+
+    def described(found: Evaluation) -> dict[str, Any]:
+        more = predictions_document(folder, found, options.threshold) if with_metrics else {}
+        return evaluation_document(found) | more
+
     evaluations = {
         name: folder.evaluation(split, which)
         for name, split, which in (
@@ -73,12 +78,12 @@ def _document(entry: Entry, *, layers: bool) -> dict[str, Any]:
     return {
         **result(folder, entry.state),
         "status": entry.status,
-        **({"layers": [layer._asdict() for layer in _layers(folder)]} if layers else {}),
+        **({"layers": [layer._asdict() for layer in _layers(folder)]} if options.layers else {}),
         "info": entry.info,
         **({"logged": logged_document(folder)} if isinstance(folder, ScriptFolder) else {}),
         "config": entry.settings if folder.read_only else flatten(entry.config),
         "changed": present(entry.changes),
-        "evaluation": {name: evaluation_document(found) if found else None for name, found in evaluations.items()},
+        "evaluation": {name: described(found) if found else None for name, found in evaluations.items()},
         "verdict": verdict_document(folder),
         "robustness": {split: document(record) for split, record in read_robustness(folder).items()},
     }
@@ -124,20 +129,6 @@ def _print_settings(entry: Entry) -> None:
     if isinstance(info, ExternalRunInfo) and info.results:
         results = ", ".join(f"{name}={format_value(value)}" for name, value in info.results.items())
         print_line(f"results: {plain(results, 2000)}")
-
-
-def _print_metrics(folder: RunFolder, evaluations: Sequence[Evaluation | None]) -> int:
-    """Print the metrics of each evaluation, with intervals if its predictions are known."""
-    shown = [evaluation for evaluation in evaluations if evaluation is not None]
-    if not any(evaluation.metrics for evaluation in shown):
-        raise RunError(f"{plain(folder.id)} has no metrics.", f"Make them with: tuitrain evaluate {plain(folder.id)}")
-    # NumPy is slow to import.
-    from tuitrain.analysis.metrics.tables import metric_lines, title
-
-    for number, evaluation in enumerate(shown):
-        print_line("\n" * (number > 0) + title(evaluation))
-        write_table(metric_lines(folder, evaluation), right=(1, 2))
-    return 0
 
 
 def _layers(folder: RunFolder) -> list[LayerState]:
