@@ -1,5 +1,6 @@
 """The rules for the next step, on curves made for each of them."""
 
+from array import array
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -10,7 +11,7 @@ from tuitrain.analysis.next_step import CurveResult, next_step
 from tuitrain.config.schema import Config
 from tuitrain.config.values import override
 from tuitrain.runs.folder import RunFolder
-from tuitrain.runs.follower import Follower
+from tuitrain.runs.follower import Follower, LayerColumns
 from tuitrain.runs.label_check import LabelCheck
 from tuitrain.runs.records import RunInfo, Score, State
 from written_runs import add_row
@@ -72,6 +73,19 @@ def test_the_first_rule_that_applies_decides(given: Follower, kind: str, figures
     step = next_step(given)
     assert (step.kind, [figure for figure in figures if figure not in step.reason]) == (kind, [])
     assert step.sentence.startswith("Next step: ") == (kind != "none")
+
+
+def test_a_network_that_does_not_learn_is_explained_by_its_layers() -> None:
+    stuck = run(FLAT, 0.5, 0.5, "model.activation=sigmoid", loss=1.0)
+    assert next_step(stuck).reason == "First solve this: no better than chance: loss 1.0000 with 2 classes."
+    stuck.info.layers = ["first", "head"]
+    add_row(stuck.layer_steps, 50)
+    stuck.layer_statistics["update_ratio"] = LayerColumns([array("d", [1e-8]), array("d", [1e-3])])
+    reason = next_step(stuck).reason
+    assert reason.startswith(
+        "First solve this: no better than chance: loss 1.0000 with 2 classes; first does not learn"
+    )
+    assert reason.endswith("its gradient vanishes behind the sigmoids, use relu.")
 
 
 def test_wrong_labels_come_first() -> None:

@@ -62,7 +62,7 @@ class CurveResult(Struct, frozen=True):
 def next_step(run: Follower, labels: LabelCheck | None = None, curve: CurveResult | None = None) -> NextStep:
     """Return the step of the first rule that applies."""
     if obstacles := health.obstacles(run):
-        return NextStep("none", f"First solve this: {obstacles[0]}.")
+        return NextStep("none", f"First solve this: {'; '.join(obstacles)}.")
     if run.state.train is None or run.state.validation is None or not len(run.evaluations["validation"]):
         return NextStep("none", "Without a validation split, the figures suggest no next step.")
     rules = (

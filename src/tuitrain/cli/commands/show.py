@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from tuitrain.analysis import confusion, summary, units
-from tuitrain.analysis.layers import LayerState, layer_states
+from tuitrain.analysis.layers import layer_problem, layer_states
 from tuitrain.analysis.robustness import document
 from tuitrain.analysis.slurm import job_line
 from tuitrain.analysis.verdict import judged_evaluation, read_verdict
@@ -24,6 +24,7 @@ from tuitrain.runs.catalog.result import result
 from tuitrain.runs.changes import present
 from tuitrain.runs.external_info import ExternalRunInfo
 from tuitrain.runs.folder import RunFolder, shown_status
+from tuitrain.runs.follower import Follower
 from tuitrain.runs.records import Evaluation
 from tuitrain.runs.robustness import read_robustness
 from tuitrain.runs.scripts.folder import ScriptFolder
@@ -54,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
     if not folder.read_only or folder.best_test(state):
         _print_matrix(folder, judged_evaluation(folder, state))
     if options.layers:
-        _print_layers(_layers(folder))
+        _print_layers(_followed(folder))
     return 0
 
 
@@ -78,7 +79,7 @@ def _document(entry: Entry, options: argparse.Namespace) -> dict[str, Any]:
     return {
         **result(folder, entry.state),
         "status": entry.status,
-        **({"layers": [layer._asdict() for layer in _layers(folder)]} if options.layers else {}),
+        **(_layers_document(_followed(folder)) if options.layers else {}),
         "info": entry.info,
         **({"logged": logged_document(folder)} if isinstance(folder, ScriptFolder) else {}),
         "config": entry.settings if folder.read_only else flatten(entry.config),
@@ -131,14 +132,18 @@ def _print_settings(entry: Entry) -> None:
         print_line(f"results: {plain(results, 2000)}")
 
 
-def _layers(folder: RunFolder) -> list[LayerState]:
+def _followed(folder: RunFolder) -> Follower:
     run = follow(folder)
     run.read_all()
-    return layer_states(run)
+    return run
 
 
-def _print_layers(layers: list[LayerState]) -> None:
-    if not layers:
+def _layers_document(run: Follower) -> dict[str, Any]:
+    return {"layers": [layer._asdict() for layer in layer_states(run)], "layer_problem": layer_problem(run)}
+
+
+def _print_layers(run: Follower) -> None:
+    if not (layers := layer_states(run)):
         print_line("\nNo layer has been measured: this happens after step 50 and every 500 steps.")
         return
     print_line("\nlayers, measured at one step: change / weight, and what the layer passes on")
@@ -147,6 +152,8 @@ def _print_layers(layers: list[LayerState]) -> None:
         numbers = map(units.number, (layer.update_ratio, layer.mean, layer.std))
         lines.append([layer.name, *numbers, "–" if layer.dead is None else units.percent(layer.dead)])
     write_table(lines, right=range(1, 5))
+    if problem := layer_problem(run):
+        print_line(problem)
 
 
 def evaluation_document(evaluation: Evaluation) -> dict[str, Any]:
