@@ -4,7 +4,7 @@ import unicodedata
 
 import pytest
 
-from tuitrain.text import plain
+from tuitrain.text import counted, plain
 
 
 def test_plain_keeps_text_of_every_script() -> None:
@@ -49,3 +49,8 @@ def test_plain_returns_one_encodable_line_and_is_idempotent() -> None:
         assert len(shown.splitlines()) <= 1
         assert plain(shown) == shown
         assert shown.encode()
+
+
+@pytest.mark.parametrize(("count", "text"), [(0, "0 epochs"), (1, "1 epoch"), (2000, "2,000 epochs")])
+def test_a_number_and_its_noun_agree(count: int, text: str) -> None:
+    assert counted(count, "epoch") == text

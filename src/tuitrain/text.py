@@ -32,6 +32,11 @@ def listed(names: Sequence[str], limit: int = 10) -> str:
     return ", ".join(names[:limit]) + (f" and {rest:,} more" if rest > 0 else "")
 
 
+def counted(count: int, noun: str) -> str:
+    """Return a number and its noun: `1 epoch`, `2,000 epochs`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def thousands(value: float) -> tuple[float, str]:
     """Return `value` scaled to three digits before the point, and the prefix of its unit, such as "k"."""
     power = 0

@@ -18,6 +18,7 @@ from tuitrain.errors import RunError
 from tuitrain.runs.catalog.result import metric
 from tuitrain.runs.records import RunInfo
 from tuitrain.runs.sweeps.index import Outcome
+from tuitrain.text import counted
 
 # The accuracy that makes a doubling worth its images, or the part of the errors that it removes if that is less.
 WORTH, WORTH_OF_ERRORS = 0.005, 0.1
@@ -200,7 +201,7 @@ def sentence(curve: LearningCurve) -> str:
     if (gain := curve.gain) is None:
         return "Two fractions with finished runs are needed to tell whether more data would help."
     value, low, high = (f"{100 * number:+.2f}" for number in (gain.value, gain.low, gain.high))
-    runs = f"{gain.runs} runs" if gain.runs > 1 else "1 run"
+    runs = counted(gain.runs, "run")
     text = (
         f"The last doubling of the training images, to {curve.points[-1].images:,}, changed the {curve.split} accuracy"
         f" by {value} points (95 % interval {low} to {high}, {runs} each): {VERDICTS[gain.verdict]}."

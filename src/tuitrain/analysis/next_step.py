@@ -12,6 +12,7 @@ from tuitrain.analysis import health, units
 from tuitrain.analysis.metrics.proportion import Z
 from tuitrain.runs.follower import Follower
 from tuitrain.runs.label_check import LabelCheck
+from tuitrain.text import counted
 
 StepKind = Literal[
     "cleaner_labels", "longer_training", "regularization", "fine_tuning", "more_data", "larger_network",
@@ -169,7 +170,7 @@ def _larger(run: Follower) -> NextStep | None:
 def _nothing(run: Follower) -> NextStep:
     train, validation = (units.percent(1 - _error(run, split)) for split in ("train", "validation"))
     images, epochs = units.count(run.info.sizes.get("validation")), run.state.epoch
-    short = f"The curves of {epochs} epoch{'s' * (epochs != 1)} are too short to suggest a next step"
+    short = f"The curves of {counted(epochs, 'epoch')} are too short to suggest a next step"
     return NextStep(
         "none",
         f"{short if epochs < EPOCHS else 'The figures suggest no particular next step'}: {train} of the training images"

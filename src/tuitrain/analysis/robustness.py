@@ -8,6 +8,7 @@ import msgspec
 from tuitrain.analysis import units
 from tuitrain.analysis.text_tables import Lines
 from tuitrain.runs.robustness import STRENGTHS, CorruptionName, Robustness
+from tuitrain.text import counted
 
 TITLES: dict[CorruptionName, str] = {"noise": "noise", "blur": "blur", "brightness": "brightness", "jpeg": "JPEG"}
 
@@ -16,7 +17,7 @@ def summary(record: Robustness) -> str:
     """Return `clean 97.50 % · corrupted 81.20 % · test, best weights, epoch 9 · 360 images · CIFAR-10-C`."""
     accuracy = f"clean {units.percent(record.clean)} · corrupted {units.percent(record.mean)}"
     where = f"{record.split}, {record.checkpoint} weights, epoch {record.epoch}"
-    return f"{accuracy} · {where} · {record.images:,} image{'s' * (record.images != 1)} · {record.benchmark}"
+    return f"{accuracy} · {where} · {counted(record.images, 'image')} · {record.benchmark}"
 
 
 def table(record: Robustness) -> Lines:

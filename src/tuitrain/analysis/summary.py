@@ -47,11 +47,12 @@ def settings_in_words(entry: "Entry | Follower", without: Collection[str] = ()) 
         return " · ".join(f"{key} {value}" for key, value in values.items())
     config, changed = entry.config, entry.changes
     lr = changed.get("optimizer.lr", config.optimizer.lr)
+    epochs = changed.get("training.epochs", config.training.epochs)
     words = [
         without_folder(config.data.dataset),
         model(entry),
         f"{config.optimizer.name} {format_value(lr)}",
-        f"{format_value(changed.get('training.epochs', config.training.epochs))} epochs",
+        f"{format_value(epochs)} epoch{'' if epochs == 1 else 's'}",
         f"batch {config.data.batch_size}",
     ]
     words += [f"{key.partition('.')[2].replace('_', ' ')} {value}" for key, value in values.items() if key not in MAIN]
@@ -124,3 +125,7 @@ def epochs(entry: "Entry | Follower") -> str:
     if entry.folder.read_only and not state.epochs:
         return units.UNKNOWN
     return str(state.epochs) if state.epoch == state.epochs else f"{state.epoch}/{state.epochs}"
+
+
+def counted_epochs(entry: "Entry | Follower") -> str:
+    return f"{epochs(entry)} epoch{'' if entry.state.epochs == 1 else 's'}"

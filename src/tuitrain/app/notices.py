@@ -6,7 +6,7 @@ from tuitrain.analysis import units
 from tuitrain.app.failures import Failures
 from tuitrain.errors import RunError, TuitrainError
 from tuitrain.runs.sweeps.index import SweepIndex, sweep_status
-from tuitrain.text import plain
+from tuitrain.text import counted, plain
 from tuitrain.widgets.messages import RunEnded, SweepEnded
 from tuitrain.widgets.terminal.notifications import alert
 
@@ -47,6 +47,6 @@ class Notices(Failures):
             return
         done = sum(outcome.done for outcome in outcomes)
         status = sweep_status(message.folder, outcomes)
-        text = f"sweep {plain(name, 60)}: {status}, {done} of {len(outcomes)} runs"
+        text = f"sweep {plain(name, 60)}: {status}, {done} of {counted(len(outcomes), 'run')}"
         alert(self, text)
         self.notify(f"{text}. Press S on the home screen to open it.", markup=False)

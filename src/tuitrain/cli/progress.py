@@ -10,7 +10,7 @@ from rich.text import Text
 
 from tuitrain.cli.output import activities
 from tuitrain.runs.records import State
-from tuitrain.text import plain
+from tuitrain.text import counted, plain
 
 
 class ProgressBar:
@@ -90,5 +90,4 @@ class PredictionProgress(ProgressBar):
         return self._rate(monotonic()) + (f" · {failed:,} could not be read" if failed else "")
 
     def _rate(self, now: float) -> str:
-        pictures = "1 picture" if self._count == 1 else f"{self._count:,} pictures"
-        return f"{pictures} · {self._count / max(1e-6, now - self._started):,.0f} images/s"
+        return f"{counted(self._count, 'picture')} · {self._count / max(1e-6, now - self._started):,.0f} images/s"

@@ -19,7 +19,7 @@ from tuitrain.runs.catalog.result import metric, scores
 from tuitrain.runs.records import State
 from tuitrain.runs.sweeps.folder import SweepFolder
 from tuitrain.runs.sweeps.index import Outcome, SweepIndex, sweep_status
-from tuitrain.text import plain
+from tuitrain.text import counted, plain
 
 
 class SweepProgress(ProgressBar):
@@ -73,7 +73,7 @@ def exit_status(outcomes: list[Outcome]) -> int:
 
 def describe_size(sweep: Sweep) -> str:
     counts = {"trial": sweep.trial_count, "run": sweep.trial_count * sweep.runs_per_trial}
-    return ", ".join(f"{count:,} {name}{'s' * (count != 1)}" for name, count in counts.items())
+    return ", ".join(counted(count, name) for name, count in counts.items())
 
 
 def _document(

@@ -10,7 +10,7 @@ from tuitrain.errors import RunError
 from tuitrain.hosts.paths import absolute_data
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.records import State
-from tuitrain.text import plain
+from tuitrain.text import counted, plain
 
 # The settings that may change in an existing run, because results do not depend on them.
 RESUME_SETTINGS = (
@@ -35,7 +35,7 @@ def check_resumable(folder: RunFolder, state: State, epochs: int | None) -> None
     """Raise RunError if nothing is left to train, or if the checkpoint is missing. `epochs` as in `resume_run`."""
     if epochs is None and state.status == "finished":
         raise RunError(
-            f"The run has finished, after {state.epoch} epochs.",
+            f"The run has finished, after {counted(state.epoch, 'epoch')}.",
             f"Extend it with --epochs +5, or --epochs {state.epoch + 5}.",
         )
     if epochs is not None and epochs <= state.epoch:
@@ -56,7 +56,8 @@ def check_checkpoint(folder: RunFolder, state: State) -> None:
         (folder.checkpoints / "last.safetensors").stat()
     except (FileNotFoundError, NotADirectoryError):
         raise RunError(
-            f"The run has trained {state.step:,} steps, but its checkpoint checkpoints/last.safetensors is missing.",
+            f"The run has trained {counted(state.step, 'step')}, but its checkpoint checkpoints/last.safetensors is"
+            " missing.",
             f"Start a new run with its settings: tuitrain train -c {plain(folder.config_file, 1000)}",
         ) from None
     except OSError:

@@ -10,6 +10,7 @@ from tuitrain.config.toml import to_toml_value
 from tuitrain.config.values import changed_settings
 from tuitrain.report.blocks import Block, Code, Facts, Section, Text
 from tuitrain.runs.follower import Follower
+from tuitrain.text import counted
 
 
 def reproduce(run: Follower) -> Section:
@@ -59,7 +60,7 @@ def toml(changed: dict[str, Any]) -> str:
 
 def _environment(run: Follower) -> list[tuple[str, str]]:
     info = run.info
-    threads = f"{info.threads} CPU thread{'s' * (info.threads != 1)}" if info.threads else ""
+    threads = counted(info.threads, "CPU thread") if info.threads else ""
     files = [f"{file.file} (SHA-256 {file.sha256})" for file in info.code]
     rows = [
         ("first started with", info.command),

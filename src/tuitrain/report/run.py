@@ -13,6 +13,7 @@ from tuitrain.report.verdict import verdict_blocks
 from tuitrain.runs.external_info import ExternalRunInfo
 from tuitrain.runs.follower import Follower
 from tuitrain.runs.records import Score
+from tuitrain.text import counted
 
 SPLITS = {"train": "training", "validation": "validation", "test": "test"}
 # Facts with many values name the first ones.
@@ -56,7 +57,7 @@ def _warnings(run: Follower, results: Results) -> list[str]:
 
 def _identity(run: Follower) -> list[tuple[str, str]]:
     state = run.state
-    epochs = f"{summary.epochs(run)} epochs, {state.step:,} steps" if state.step else ""
+    epochs = f"{summary.counted_epochs(run)}, {counted(state.step, 'step')}" if state.step else ""
     ended = f"{_date(state.ended)} ({state.reason})" if state.reason and state.ended else _date(state.ended)
     rows = [
         ("state", run.status),

@@ -9,6 +9,7 @@ from tuitrain.runs.label_check import known_labels
 from tuitrain.runs.marks import WRONG, marks_file, read_marks
 from tuitrain.runs.predictions import Predictions
 from tuitrain.runs.records import Evaluation
+from tuitrain.text import counted
 
 ROWS = 20
 
@@ -77,6 +78,6 @@ def _marked(run: Follower) -> list[Block]:
     wrong = [(name, mark) for name, mark in marks.items() if mark.mark == WRONG]
     if not marks:
         return []
-    about = f"A person checked {len(marks):,} labels, and marked {len(wrong):,} as wrong."
+    about = f"A person checked {counted(len(marks), 'label')}, and marked {len(wrong):,} as wrong."
     lines = [["image", "label", "should be"], *([name, mark.label, mark.suggested] for name, mark in wrong[:ROWS])]
     return [Text(about), *([Table(lines, title="Marked as wrong")] if wrong else [])]

@@ -11,6 +11,7 @@ import torch
 from tuitrain.config.schema import Config
 from tuitrain.errors import ConfigError
 from tuitrain.runs.process import available_cores
+from tuitrain.text import counted
 from tuitrain.training.gpus import choose_gpu, hold_gpu
 
 
@@ -39,7 +40,7 @@ def choose_device(name: str, *, hold: bool = False) -> torch.device:
     if device.type == "cuda":
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
         if (device.index or 0) >= count:
-            available = f"sees {count} CUDA device{'s' * (count != 1)}" if count else "sees no CUDA device"
+            available = f"sees {counted(count, 'CUDA device')}" if count else "sees no CUDA device"
             hint = "Use auto, cpu or a smaller number." if count else "Use auto or cpu."
             raise ConfigError(f"training.device = {name}: torch {available}.", hint, key="training.device")
         index = device.index if device.index is not None else torch.cuda.current_device()

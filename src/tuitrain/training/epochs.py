@@ -5,7 +5,7 @@ import math
 from tuitrain.config.schema import Config
 from tuitrain.runs.records import GOAL_TITLES, State
 from tuitrain.runs.writer import RunWriter
-from tuitrain.text import plain
+from tuitrain.text import counted, plain
 from tuitrain.training.data.splits import Split, StreamedSplit
 from tuitrain.training.evaluation.record import Verdict
 from tuitrain.training.progress import TrainingProgress
@@ -21,7 +21,7 @@ def apply_patience(progress: TrainingProgress, config: Config, writer: RunWriter
         progress.drops, progress.since_drop = progress.drops + 1, 0
         writer.event("drop", reason, progress.lr * schedule.gamma**progress.drops)
     if patience and progress.since_lowest >= patience:
-        progress.over = f"Stopped early: {reason} for {patience} epoch{'s' * (patience > 1)}."
+        progress.over = f"Stopped early: {reason} for {counted(patience, 'epoch')}."
 
 
 def epoch_line(progress: TrainingProgress, config: Config, state: State, verdict: Verdict) -> str:

@@ -18,7 +18,7 @@ from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.records import RunInfo, State, Status, WeightsInfo
 from tuitrain.runs.user_files import changed_files
 from tuitrain.runs.writer import RunWriter
-from tuitrain.text import plain
+from tuitrain.text import counted, plain
 from tuitrain.training.control import Detached, Stopped
 from tuitrain.training.data.dataset import absent_classes
 from tuitrain.training.loop import Loop
@@ -99,7 +99,7 @@ def _choose_batch_size(setup: Setup, writer: RunWriter) -> None:
 
         writer.update(phase="finding the batch size")
         note = choose_batch_size(setup, writer.folder.info().batch_size)
-        size = f"{setup.config.data.images_per_batch:,} images per batch"
+        size = f"{counted(setup.config.data.images_per_batch, 'image')} per batch"
         writer.log(f"data.batch_size = auto: {size}{f', {note}' if note else ''}")
 
 

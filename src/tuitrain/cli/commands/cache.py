@@ -9,7 +9,7 @@ from tuitrain.cli.output import print_json, print_message
 from tuitrain.cli.table import write_table
 from tuitrain.errors import ConfigError
 from tuitrain.image_folder.pixel_files import PixelFile, cache_folder, pixel_files, remove, remove_remains
-from tuitrain.text import did_you_mean, plain
+from tuitrain.text import counted, did_you_mean, plain
 
 
 def run(options: argparse.Namespace) -> int:
@@ -44,7 +44,7 @@ def _clear(files: list[PixelFile], names: list[str], json: bool) -> int:
     if json:
         print_json([_document(file) for file in chosen])
     else:
-        images = "1 file" if len(chosen) == 1 else f"{len(chosen)} files"
+        images = counted(len(chosen), "file")
         print_message(f"Removed {images}, {units.size(sum(file.size for file in chosen))}.")
     return 0
 

@@ -13,7 +13,7 @@ from tuitrain.config.formatting import format_value
 from tuitrain.config.schema import Config
 from tuitrain.hosts.plan import Plan
 from tuitrain.hosts.plan_process import plan_run
-from tuitrain.text import plain, size
+from tuitrain.text import counted, plain, size
 
 
 def run(options: argparse.Namespace) -> int:
@@ -39,7 +39,7 @@ def lines(plan: Plan, config: Config) -> list[tuple[str, str]]:
     fits = "it fits" if need.fits else "it does not fit"
     found = [
         ("network", f"{plain(config.model.name, 80)} · {units.count(step.parameters)} parameters{trained}"),
-        ("step", f"{need.batch_size:,} images{batches} · {operations(step.flops)}"),
+        ("step", f"{counted(need.batch_size, 'image')}{batches} · {operations(step.flops)}"),
         ("memory", parts),
         ("peak", f"{size(step.training)} in training · {size(step.evaluation)} in an evaluation"),
         ("needs", f"{size(need.total)} with a margin{free}: {fits}"),
@@ -49,7 +49,7 @@ def lines(plan: Plan, config: Config) -> list[tuple[str, str]]:
         each = f"{devices} on each of {nodes} nodes" if nodes > 1 else f"training.devices = {devices}"
         found.append(("note", f"one device of this machine with the whole batch, which {each} share"))
     if times := plan.times:
-        epochs = f"{plan.epochs:,} epoch{'s' * (plan.epochs > 1)}"
+        epochs = counted(plan.epochs, "epoch")
         per_step, per_epoch = f"{_time(times.step)} per step", f"{_time(times.epoch)} per epoch"
         found.append(("time", f"{per_step} · {per_epoch} · {_time(times.run)} for {epochs}"))
         found.append(("measured", f"{times.steps} {'batches' if batches else 'steps'} on {plain(times.images)}"))

@@ -22,7 +22,7 @@ from tuitrain.runs.queue import QueueFolder, waiting_runs
 from tuitrain.runs.sweeps.catalog import find_sweep
 from tuitrain.runs.sweeps.index import SweepIndex
 from tuitrain.runs.waiting import cancel, change, in_queue
-from tuitrain.text import plain
+from tuitrain.text import counted, plain
 
 # Each of these runs is a process of a gigabyte.
 MAX_PER_DEVICE = 64
@@ -101,7 +101,7 @@ def _print_end(waiting: list[Entry], *, empty: bool) -> None:
 
 
 def _runs(count: int) -> str:
-    return f"{count:,} run{'s' * (count != 1)}"
+    return counted(count, "run")
 
 
 def _waiting(options: argparse.Namespace) -> list[Entry]:

@@ -29,7 +29,7 @@ from tuitrain.runs.records import Evaluation
 from tuitrain.runs.robustness import read_robustness
 from tuitrain.runs.scripts.folder import ScriptFolder
 from tuitrain.runs.slurm import waiting_runs, waits_for_slurm
-from tuitrain.text import plain
+from tuitrain.text import counted, plain
 
 # The maximum number of classes in a printed matrix; --json prints all.
 MAX_CLASSES = 20
@@ -104,8 +104,8 @@ def _print_state(entry: Entry) -> None:
     _print_settings(entry)
     for line in format_scores(state):
         print_line(line)
-    epochs = f"{state.epoch} of {state.epochs} epochs" if state.epochs else "epochs unknown"
-    print_line(f"{epochs} · {state.step:,} steps · {units.duration(state.seconds)}")
+    epochs = f"{state.epoch} of {counted(state.epochs, 'epoch')}" if state.epochs else "epochs unknown"
+    print_line(f"{epochs} · {counted(state.step, 'step')} · {units.duration(state.seconds)}")
 
 
 def _print_verdict(folder: RunFolder) -> None:

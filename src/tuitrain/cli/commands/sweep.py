@@ -27,7 +27,7 @@ from tuitrain.runs.sweeps.catalog import find_sweep, list_sweeps
 from tuitrain.runs.sweeps.folder import SweepFolder
 from tuitrain.runs.sweeps.index import SweepIndex, sweep_status
 from tuitrain.runs.waiting import in_queue
-from tuitrain.text import plain
+from tuitrain.text import counted, plain
 
 
 def run(options: argparse.Namespace) -> int:
@@ -96,7 +96,7 @@ def _submit(folder: SweepFolder, options: argparse.Namespace, allowed: str) -> i
 def queue_sweep(folder: SweepFolder, key: str, options: argparse.Namespace) -> int:
     """Put the runs of a sweep into the queue; print the sweep's id, in JSON under the name `key`."""
     count = enqueue_sweep(folder, options.priority or 0)
-    runs = f"{count:,} run{'s' * (count != 1)}"
+    runs = counted(count, "run")
     print_message(f"{runs} of the sweep wait in the queue. {describe_queue(options.runs_dir)}")
     print_queued(folder, key, as_json=options.json)
     return 0

@@ -32,7 +32,7 @@ from tuitrain.runs.follower import Follower
 from tuitrain.runs.queue import QueueFolder
 from tuitrain.runs.records import State
 from tuitrain.runs.writer import is_detail
-from tuitrain.text import plain
+from tuitrain.text import counted, plain
 
 POLL = 0.1
 
@@ -184,4 +184,4 @@ def _print_result(path: Path, state: State) -> None:
         for line in format_scores(state):
             print_message(f"  {line}")
     speed = f"{state.samples_per_second:,.0f} images/s"
-    print_message(f"  {state.step:,} steps in {units.duration(state.seconds)} · {speed}")
+    print_message(f"  {counted(state.step, 'step')} in {units.duration(state.seconds)} · {speed}")

@@ -8,6 +8,7 @@ from tuitrain.cli.table import write_table
 from tuitrain.cli.verdict_output import document, print_sentences
 from tuitrain.hosts.verdict.find import find_verdict
 from tuitrain.runs.catalog.listing import find
+from tuitrain.text import counted
 
 
 def run(options: argparse.Namespace) -> int:
@@ -19,7 +20,7 @@ def run(options: argparse.Namespace) -> int:
     rows = [["network", units.percent(found.accuracy), found.interval_text]]
     rows += [[each.title, units.percent(each.accuracy), ""] for each in found.ranked_baselines]
     write_table(
-        [[f"{found.images:,} {found.split} image{'s' * (found.images != 1)}", "accuracy", "95 % interval"], *rows],
+        [[counted(found.images, f"{found.split} image"), "accuracy", "95 % interval"], *rows],
         right=(1, 2),
     )
     print_sentences(found)

@@ -11,7 +11,7 @@ from tuitrain.hosts.slurm.step import in_job_of, join_from_other_nodes
 from tuitrain.runs.control import Inbox
 from tuitrain.runs.process import this_process
 from tuitrain.runs.writer import RunWriter
-from tuitrain.text import plain
+from tuitrain.text import counted, plain
 from tuitrain.training.control import preparation_progress
 from tuitrain.training.distributed.leading_node import LeadingNode
 from tuitrain.training.distributed.node_store import Announcement, versions
@@ -74,4 +74,4 @@ def _log_changes(writer: RunWriter, known: dict[int, str], joined: dict[int, str
 
 
 def _nodes(count: int) -> str:
-    return f"{count} node{'s' * (count > 1)}"
+    return counted(count, "node")

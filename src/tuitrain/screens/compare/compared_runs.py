@@ -13,7 +13,7 @@ from tuitrain.analysis.table.markers import RunMarker, assign_markers
 from tuitrain.runs.catalog.follow import follow
 from tuitrain.runs.folder import RunFolder
 from tuitrain.screens.export import ExportScreen
-from tuitrain.text import utf8_locale
+from tuitrain.text import counted, utf8_locale
 from tuitrain.widgets.charts.comparison import ComparisonCharts
 from tuitrain.widgets.confusion.pair import TestedRun
 from tuitrain.widgets.terminal import notifications
@@ -107,9 +107,9 @@ class ComparedRuns(ExportScreen):
         baseline, selected = columns[0], columns[self.selected_column]
         count = f"{len(self.runs)} runs"
         if self.grouped:
-            count += f" in {len(columns)} group{'s' * (len(columns) != 1)}"
+            count += f" in {counted(len(columns), 'group')}"
             if repeats := sum(len(column.repeats) for column in columns):
-                count += f", {repeats} repeated seed{'s' * (repeats != 1)} left out"
+                count += f", {counted(repeats, 'repeated seed')} left out"
         parts = [Content.styled(count, "bold"), Content.assemble("baseline ", self._label(baseline))]
         if selected is not baseline:
             parts.append(Content.assemble("selected ", self._label(selected)))

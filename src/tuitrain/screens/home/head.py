@@ -12,7 +12,7 @@ from tuitrain.analysis.table.state import TableState
 from tuitrain.machine.load import Machine
 from tuitrain.machine.tables import load_text, short_gpu_text
 from tuitrain.machine.watch import GpuWatch
-from tuitrain.text import plain
+from tuitrain.text import counted, plain
 from tuitrain.widgets.panels.fixed_text import FixedText
 from tuitrain.widgets.shorten import shorten_start
 from tuitrain.widgets.terminal.colors import MUTED
@@ -47,7 +47,7 @@ class HomeHead(FixedText):
         """Show the counts and a hint about a key; `unread` is the number of runs not read yet."""
         counts = Counter(status_name(run.status, run.state) for run in state.runs)
         total, marked, hidden = len(state.runs), len(state.markers()), state.hidden_marks
-        parts = [f"{total:,} run{'s' * (total != 1)}"]
+        parts = [counted(total, "run")]
         parts += [
             f"{counts[status]:,} {status}"
             for status in ("running", "paused", "interrupted", "starting", "queued", "held")

@@ -20,7 +20,7 @@ from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.records import ACTIVE
 from tuitrain.runs.writer import next_name, user_named
 from tuitrain.screens.home.view import HomeView
-from tuitrain.text import plain
+from tuitrain.text import counted, plain
 from tuitrain.widgets.messages import AskTrust, AskValue, OpenNewRun, OpenPrediction, ResumeRun
 from tuitrain.widgets.threads import in_thread
 
@@ -218,4 +218,4 @@ def _edit(write: Callable[[RunFolder, T], None], folder: RunFolder, old: T, new:
 
 
 def _names(runs: Sequence[Entry]) -> str:
-    return plain(runs[0].info.name, 40) if len(runs) == 1 else f"{len(runs):,} runs"
+    return plain(runs[0].info.name, 40) if len(runs) == 1 else counted(len(runs), "run")

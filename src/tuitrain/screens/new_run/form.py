@@ -11,7 +11,7 @@ from tuitrain.config.presets import PRESETS, preset
 from tuitrain.config.schema import Config
 from tuitrain.hosts.preview.preview import Preview
 from tuitrain.hosts.thread import ThreadHost
-from tuitrain.text import plain
+from tuitrain.text import counted, plain
 from tuitrain.widgets.forms.draft import Draft, FormResult, command_line, parse_form
 from tuitrain.widgets.forms.fields import Field
 from tuitrain.widgets.forms.form import Form
@@ -76,12 +76,12 @@ class NewRunForm(Screen[None]):
         if self.result.config is None:
             command.update("The command line appears once all fields are valid.", layout=False)
         else:
-            count = f"This makes {self.result.runs:,} runs. " if self.result.is_sweep else ""
+            count = f"This makes {counted(self.result.runs, 'run')}. " if self.result.is_sweep else ""
             command.update(Content.assemble((count, "$accent"), f"$ {plain(self.command(), MAX_TEXT)}"), layout=False)
         changed = self.form.changed
         self.query_one("#head", FixedText).show(self._head(draft, changed))
         start, runs = self.form.start, self.result.runs
-        text = f"▸ Start {runs:,} runs" if self.result.is_sweep else "▸ Start run"
+        text = f"▸ Start {counted(runs, 'run')}" if self.result.is_sweep else "▸ Start run"
         state = (text, bool(changed))
         if state != self._labelled:
             self._labelled, start.label = state, text
@@ -91,7 +91,7 @@ class NewRunForm(Screen[None]):
     def _head(self, draft: Draft, changed: int) -> Content:
         source = f" · from {plain(draft.source)}" if draft.source else " · your draft" if self._draft_kept else ""
         invalid = len(self.result.errors)
-        count = f"{changed} setting{'s' * (changed > 1)} changed" if changed else "all settings at their defaults"
+        count = f"{counted(changed, 'setting')} changed" if changed else "all settings at their defaults"
         return Content.assemble(
             ("New run", "bold $accent"),
             (f"{source} · {count}", "$foreground-muted"),

@@ -24,6 +24,7 @@ from tuitrain.runs.records import RunInfo
 from tuitrain.screens.new_run.lr_finder import LRFinder
 from tuitrain.screens.new_run.sheet import AugmentationSheet
 from tuitrain.screens.new_run.start import NewRunStart
+from tuitrain.text import counted
 from tuitrain.widgets.forms.draft import Draft, saved_drafts
 from tuitrain.widgets.forms.fields import Field
 from tuitrain.widgets.forms.form import BACKGROUND, NAME, NAME_HELP, QUEUE, RUNS_IN, SLURM, Form
@@ -183,7 +184,7 @@ class NewRunScreen(NewRunStart, KeyLabels):
         self.show_message("All fields are at their defaults.", "$foreground-muted")
 
     def key_label(self, action: str, label: str) -> str:
-        return f"start {self.result.runs:,} runs" if action == "start" and self.result.is_sweep else label
+        return f"start {counted(self.result.runs, 'run')}" if action == "start" and self.result.is_sweep else label
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         if action == "afresh":

@@ -5,7 +5,7 @@ from textual.content import Content
 from tuitrain.analysis import confusion, units
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.records import Evaluation, Sample
-from tuitrain.text import plain
+from tuitrain.text import counted, plain
 from tuitrain.widgets.panels import run_report
 from tuitrain.widgets.terminal.colors import MUTED
 
@@ -27,7 +27,7 @@ def scores(evaluation: Evaluation, title: str, *, by_class: bool) -> Content:
     if not by_class:
         return Content.styled(f"{title} · {units.percent(evaluation.accuracy)}", MUTED)
     mean = confusion.macro_average(confusion.class_scores(evaluation.confusion))
-    text = f"{mean.support:,} images · mean F1 {units.percent(mean.f1)}"
+    text = f"{counted(mean.support, 'image')} · mean F1 {units.percent(mean.f1)}"
     return Content.assemble((f"{title}   ", MUTED), text)
 
 

@@ -15,7 +15,7 @@ from tuitrain.analysis import units
 from tuitrain.errors import RunError
 from tuitrain.runs.sweeps.catalog import list_sweeps
 from tuitrain.runs.sweeps.index import SweepIndex, sweep_status
-from tuitrain.text import plain
+from tuitrain.text import counted, plain
 from tuitrain.widgets.messages import OpenSweep
 from tuitrain.widgets.panels.fixed_text import FixedText
 from tuitrain.widgets.terminal import notifications
@@ -72,7 +72,7 @@ class SweepsScreen(PollingScreen):
             for key, cells in rows.items():
                 for column, cell in zip(COLUMNS, cells, strict=True):
                     table.update_cell(key, column, Text(cell), update_width=True)
-        self.query_one("#head", FixedText).show(Content(f"{len(rows)} sweep{'s' * (len(rows) != 1)}"))
+        self.query_one("#head", FixedText).show(Content(counted(len(rows), "sweep")))
 
     def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
         if index := self._indexes.get(event.row_key.value or ""):

@@ -24,7 +24,7 @@ from tuitrain.runs.sweeps.folder import SweepFolder
 from tuitrain.runs.sweeps.index import SweepIndex, sweep_status
 from tuitrain.screens.export import EXPORT, Export, table_exports
 from tuitrain.screens.sweep.actions import SWEEP_ACTIONS, SweepActions
-from tuitrain.text import plain
+from tuitrain.text import counted, plain
 from tuitrain.widgets.messages import OpenRun
 from tuitrain.widgets.panels.fixed_text import FixedText
 from tuitrain.widgets.panels.learning_curve import LearningCurvePanel
@@ -140,7 +140,7 @@ class SweepScreen(SweepActions):
     def _head(self) -> Content:
         counts = Counter(outcome.status for outcome in self.outcomes)
         ended = sum(outcome.done for outcome in self.outcomes)
-        parts = [f"{ended} of {len(self.outcomes)} runs"]
+        parts = [f"{ended} of {counted(len(self.outcomes), 'run')}"]
         parts += [f"{counts[status]} {status}" for status in ("running", "failed", "interrupted") if counts[status]]
         left = analysis.seconds_left(self.sweep, self.outcomes) if self.status == "running" else None
         if left is not None:

@@ -11,7 +11,7 @@ from tuitrain.config.data.schema import Data
 from tuitrain.image_folder.contents import conflicts, digests, leaks
 from tuitrain.image_folder.splits import FolderSplits
 from tuitrain.runs.records import RunInfo, WeightsInfo
-from tuitrain.text import listed, plain
+from tuitrain.text import counted, listed, plain
 from tuitrain.training.data.dataset import Dataset, Progress, Request, Ticker, absent_class_notes
 from tuitrain.training.data.decoding import decode
 from tuitrain.training.data.decoding.decode import ImageReader
@@ -112,7 +112,7 @@ def _notes(config: Data, folder: FolderSplits, reader: FolderReader, splits: Map
     if config.channels == "auto" and reader.read.mode == "L":
         yield "all images are grayscale, so that they are read with one channel"
     if unreadable := reader.unreadable:
-        images = "1 image" if len(unreadable) == 1 else f"{len(unreadable):,} images"
+        images = counted(len(unreadable), "image")
         yield f"{images} could not be read: {listed(unreadable, _NAMED)}"
     yield from absent_class_notes(folder.classes, splits)
     training = splits["training"]

@@ -12,6 +12,7 @@ from tuitrain.config.schema import Config
 from tuitrain.errors import ConfigError
 from tuitrain.runs.control import Inbox
 from tuitrain.runs.process import available_cores
+from tuitrain.text import counted
 from tuitrain.training.distributed.agent import LocalRanks, Rendezvous
 from tuitrain.training.distributed.leading_node import LeadingNode
 from tuitrain.training.distributed.outcome import Outcome, outcome_of_run
@@ -59,7 +60,7 @@ def check_devices(config: Config) -> None:
         cores = available_cores()
         if wanted.count > max(MIN_PROCESSES, cores):
             raise ConfigError(
-                f"{setting} starts {wanted.count} processes on the {cores} cores of this machine.",
+                f"{setting} starts {wanted.count} processes on the {counted(cores, 'core')} of this machine.",
                 f"Use at most {max(MIN_PROCESSES, cores)}.",
                 key=KEY,
             )
@@ -70,7 +71,7 @@ def check_devices(config: Config) -> None:
     if count <= max(wanted.indices, default=max(wanted.count, 1) - 1):
         cpu = "training.device = cpu, where a number of processes share each batch"
         raise ConfigError(
-            f"{setting}: torch sees {f'{count} CUDA device' if count else 'no CUDA device'}{'s' * (count > 1)}.",
+            f"{setting}: torch sees {counted(count, 'CUDA device') if count else 'no CUDA device'}.",
             f"Use fewer devices, or {cpu}." if count else f"Set training.devices = none, or {cpu}.",
             key=KEY,
         )

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from tuitrain.config.exports import Values
 from tuitrain.errors import RunError
-from tuitrain.text import plain
+from tuitrain.text import counted, plain
 from tuitrain.training.data.normalize import Normalizer
 from tuitrain.training.export.sample import Sample
 from tuitrain.training.export.trained import Trained
@@ -31,7 +31,7 @@ class Agreement(NamedTuple):
     reason: str
 
     def __str__(self) -> str:
-        images = f"{self.images:,} {self.kind} image{'s' * (self.images != 1)}"
+        images = counted(self.images, f"{self.kind} image")
         ties = self.images - self.same
         same = "same class for all" if not ties else f"same class for all but {ties:,}, whose two best classes tie"
         sentence = f"checked on {images}: {same}, largest difference of logits {self.difference:.1g}"

@@ -17,7 +17,7 @@ from tuitrain.hosts.preview.preview import NetworkSummary, Preview
 from tuitrain.hosts.preview.weights import InitialWeights
 from tuitrain.hosts.trust import config_code
 from tuitrain.image_folder.splits import counts_with_sources
-from tuitrain.text import plain, utf8_locale
+from tuitrain.text import counted, plain, utf8_locale
 from tuitrain.widgets.charts.line import Line
 from tuitrain.widgets.charts.render import View, draw
 from tuitrain.widgets.terminal.colors import theme_color
@@ -43,9 +43,7 @@ class ScheduleCurve(Widget):
         epochs, rates = self.preview.rates()
         muted = theme_color(self, "foreground-muted")
         count = self.preview.config.training.epochs
-        title = Text(
-            f"learning rate over {count:,} epoch{'s' * (count > 1)}", style=f"rgb({muted[0]},{muted[1]},{muted[2]})"
-        )
+        title = Text(f"learning rate over {counted(count, 'epoch')}", style=f"rgb({muted[0]},{muted[1]},{muted[2]})")
         chart = draw(
             [Line("", epochs, rates, theme_color(self, "accent"))],
             self.size.width,

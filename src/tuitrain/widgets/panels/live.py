@@ -10,7 +10,7 @@ from tuitrain.analysis import health, slurm, speed, summary, units
 from tuitrain.config.code import without_folder
 from tuitrain.runs.follower import Follower
 from tuitrain.runs.records import Score, State
-from tuitrain.text import plain
+from tuitrain.text import counted, plain
 from tuitrain.widgets.panels import progress_bars
 from tuitrain.widgets.shorten import shorten_middle
 from tuitrain.widgets.terminal.colors import MUTED, STATUS_STYLES
@@ -49,7 +49,7 @@ def head(run: Follower, width: int, activity: str = "") -> Content:
         clock = units.clock(time.time() + left)
         end = f" · ends {clock} (in {duration})" if width >= NARROW else f" · {duration} left"
     elif not state.active and state.step:
-        epochs_in = f"{summary.epochs(run)} epochs in " if state.epochs else ""
+        epochs_in = f"{summary.counted_epochs(run)} in " if state.epochs else ""
         end = f" · {epochs_in}{units.duration(state.seconds)}"
     room = max(1, width - len(status + epoch + end) - 1)
     color = STATUS_STYLES.get(run.status, "")
@@ -78,7 +78,7 @@ def progress(run: Follower, width: int) -> Content:
     if phase := _preparation(state):
         return _phase_progress(phase, width)
     if run.folder.read_only:
-        return Content.styled(f"{state.step:,} steps · {units.duration(state.seconds)}", MUTED)
+        return Content.styled(f"{counted(state.step, 'step')} · {units.duration(state.seconds)}", MUTED)
     if not state.active:
         return Content.styled(_cost(run), MUTED)
     run_fraction = state.step / state.steps if state.steps else 0.0
@@ -109,10 +109,9 @@ def _phase_progress(phase: str, width: int) -> Content:
 
 def _cost(run: Follower) -> str:
     state = run.state
-    return (
-        f"{state.epoch} of {state.epochs} epochs · {state.step:,} steps · {units.duration(state.seconds)} · "
-        f"{units.rate(state.samples_per_second)} images/s · {_memory(run)}"
-    )
+    done = f"{state.epoch} of {counted(state.epochs, 'epoch')} · {counted(state.step, 'step')}"
+    rate = units.rate(state.samples_per_second)
+    return f"{done} · {units.duration(state.seconds)} · {rate} images/s · {_memory(run)}"
 
 
 def _memory(run: Follower) -> str:

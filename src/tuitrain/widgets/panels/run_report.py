@@ -16,7 +16,7 @@ from tuitrain.config.values import flatten
 from tuitrain.runs.external_info import ExternalRunInfo
 from tuitrain.runs.follower import Follower
 from tuitrain.runs.records import Evaluation, Score
-from tuitrain.text import plain
+from tuitrain.text import counted, plain
 from tuitrain.widgets.panels import error_bars
 from tuitrain.widgets.terminal.colors import MUTED, STATUS_STYLES
 
@@ -79,7 +79,7 @@ def headline_lines(run: Follower, evaluations: Sequence[Evaluation], verdict: Ve
         return Content(title)
     evaluation = evaluations[0]
     images, wrong = _images_and_wrong(evaluation)
-    lines = [title, f"{wrong:,} of {images:,} {evaluation.split} images wrong"]
+    lines = [title, f"{wrong:,} of {counted(images, f'{evaluation.split} image')} wrong"]
     if verdict is not None:
         lines.append(f"95 % interval {verdict.interval_text}" if verdict.interval else "")
         return _first_bold(lines)
@@ -143,9 +143,9 @@ def _own_facts(run: Follower) -> dict[str, str]:
     return {
         "model": f"{plain(info.model)} · {info.parameters:,} parameters",
         "data": f"{without_folder(run.config.data.dataset)} · {sizes}",
-        "epochs": f"{state.epoch} of {state.epochs} · {state.step:,} steps",
+        "epochs": f"{state.epoch} of {state.epochs} · {counted(state.step, 'step')}",
         "time": f"{units.duration(state.seconds)} of training · {units.rate(state.samples_per_second)} images/s",
-        "host": f"{plain(info.host)} · {plain(info.hardware)} · {info.threads} thread{'s' * (info.threads != 1)}",
+        "host": f"{plain(info.host)} · {plain(info.hardware)} · {counted(info.threads, 'thread')}",
         "versions": versions + (f" · commit {plain(info.git, 60)}" if info.git else ""),
         "settings": plain(run_summary.settings_in_words(run), 2000),
         "command": plain(info.command, 2000),
@@ -161,7 +161,7 @@ def _external_facts(run: Follower, info: ExternalRunInfo) -> dict[str, str]:
     results = " ".join(f"{name}={format_value(value)}" for name, value in list(info.results.items())[:40])
     facts = {
         "read from": info.files,
-        "epochs": f"{state.epoch if state.epochs else 'unknown'} · {state.step:,} steps",
+        "epochs": f"{state.epoch if state.epochs else 'unknown'} · {counted(state.step, 'step')}",
         "time": f"{units.duration(state.seconds)} from the first value to the last",
         "host": plain(info.host),
         "started": _started(run),
@@ -184,7 +184,7 @@ def worst_count(evaluation: Evaluation) -> str:
     _, wrong = _images_and_wrong(evaluation)
     if not wrong:
         return "no wrong prediction"
-    return f"{len(evaluation.worst):,} of {wrong:,} wrong prediction{'s' * (wrong != 1)}, by loss"
+    return f"{len(evaluation.worst):,} of {counted(wrong, 'wrong prediction')}, by loss"
 
 
 def kept_count(evaluation: Evaluation, pair: tuple[int, int] | None) -> str:
