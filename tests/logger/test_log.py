@@ -3,6 +3,7 @@
 import argparse
 import json
 import math
+import pickle
 import sys
 import threading
 import time
@@ -177,9 +178,18 @@ def test_the_summary_contains_what_the_script_stored_and_the_last_values(
     run.summary["b"] = 7
     run.finish()
     assert dict(run.summary) == {"a": 1.0, "b": 7}
+    assert pickle.loads(pickle.dumps(run.summary)) == {"a": 1.0, "b": 7}
     assert "b=7" in run_report.summary(read(), []).plain
     assert main(["show", run.dir, "--runs-dir", str(tmp_path / "runs")]) == 0
     assert "results: b=7" in capsys.readouterr().out
+
+
+def test_the_summary_has_a_value_as_soon_as_it_is_logged(tmp_path: Path) -> None:
+    with tuitrain.init(runs_dir=tmp_path / "runs") as run:
+        for step in range(300):
+            run.log({"a": step})
+            if step % 3 == 0:
+                assert run.summary["a"] == step
 
 
 def test_the_module_has_the_settings_of_the_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,6 +1,6 @@
 """The settings and the summary of a run, as dictionaries that a script may fill."""
 
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import suppress
 from enum import Enum
 from typing import Any
@@ -68,17 +68,18 @@ class Facts(MutableMapping[str, Any]):
 
 
 class Summary(Facts):
-    """The values that a script stores as the result of a run; for all other names, the last logged value."""
+    """The values that a script stores as the result of a run; for all other names, the last logged value, which `last`
+    returns by name."""
 
-    def __init__(self, last: Mapping[str, float]) -> None:
+    def __init__(self, last: Callable[[], Mapping[str, float]]) -> None:
         super().__init__()
         self.__dict__["_last"] = last
 
     def __getitem__(self, name: str) -> Any:
-        return self._items[name] if name in self._items else self._last[name]
+        return self._items[name] if name in self._items else self._last()[name]
 
     def __contains__(self, name: object) -> bool:
-        return name in self._items or name in self._last
+        return name in self._items or name in self._last()
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") or name not in self:
@@ -86,10 +87,14 @@ class Summary(Facts):
         return self[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter({**self._last, **self._items})
+        return iter({**self._last(), **self._items})
 
     def __len__(self) -> int:
-        return len({**self._last, **self._items})
+        return len({**self._last(), **self._items})
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Make copies dictionaries, which do not follow the run."""
+        return dict, (dict(self),)
 
 
 def as_mapping(settings: Any) -> Mapping[Any, Any]:

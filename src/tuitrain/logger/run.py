@@ -28,7 +28,7 @@ class Run:
 
     def __init__(self, config: Facts, notes: Notes, writer: LogWriter | None) -> None:
         self.config = config
-        self.summary = writer.summary if writer else Summary({})
+        self.summary = writer.summary if writer else Summary(dict)
         self._notes, self._writer, self._why = notes, writer, ""
         self._folder = writer.folder if writer else None
         self._step = self._logged_step = 0

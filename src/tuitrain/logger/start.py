@@ -154,7 +154,7 @@ def summary() -> Summary:
     """Return the summary of the run that `init` started last; without a run, one that nobody reads."""
     if run is None:
         _notes.once("log", NOT_STARTED)
-        return Summary({})
+        return Summary(dict)
     return run.summary
 
 

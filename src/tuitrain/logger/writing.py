@@ -41,7 +41,7 @@ class LogWriter:
         self._thread = threading.Thread(target=self._run, name="tuitrain", daemon=True)
         self.folder, self.steering = folder, Steering(folder)
         self._last: dict[str, float] = {}
-        self.summary = Summary(self._last)
+        self.summary = Summary(self._last_values)
         self._script, self._settings, self._notes = script, settings, notes
         self._written_facts: object = None
         self._scores = Scores(script.metrics)
@@ -52,7 +52,7 @@ class LogWriter:
         self._lost = self._step = self._planned = 0
         # Unlike an Event, a signal handler may use it while it interrupts another use.
         self._wakes: SimpleQueue[None] = SimpleQueue()
-        self._woken = False
+        self._woken = self._encoding = False
         self._end: tuple[Status, str] | None = None
         self._writer = RunWriter(folder)
         self._writer.state = folder.raw_state()
@@ -84,6 +84,14 @@ class LogWriter:
             time.sleep(0.005)
         self._lost = 0
         return True
+
+    def _last_values(self) -> Mapping[str, float]:
+        """Return the last value of each metric. Waits a moment for the thread to read those that wait."""
+        deadline = monotonic() + LONGEST_WAIT
+        while (self._rows or self._encoding) and self._thread.is_alive() and monotonic() < deadline:
+            self._wake()
+            time.sleep(0.0005)
+        return self._last
 
     def _wake(self) -> None:
         if not self._woken:
@@ -137,17 +145,23 @@ class LogWriter:
 
     def _encode(self) -> None:
         """Encode the waiting rows. While the disk is full they stay in memory, up to a limit."""
-        for _ in range(len(self._rows)):
-            step, moment, given = self._rows.popleft()
-            read = {self._clean(name): self._read(value) for name, value in given.items()}
-            numbers = {name: value for name, value in read.items() if name and value is not None}
-            values = {name: spelled(value) for name, value in numbers.items()}
-            self._lines.append(encode(Values(step, self._writer.time_at(moment), values)) + b"\n")
-            self._last.update(numbers)
-            self._step = max(self._step, step)
-            self._scores.add(step, numbers)
+        self._encoding = True
+        try:
+            for _ in range(len(self._rows)):
+                self._encode_row(*self._rows.popleft())
+        finally:
+            self._encoding = False
         while len(self._lines) > MOST_WAITING:
             self._lines.popleft()
+
+    def _encode_row(self, step: int, moment: float, given: Mapping[Any, Value]) -> None:
+        read = {self._clean(name): self._read(value) for name, value in given.items()}
+        numbers = {name: value for name, value in read.items() if name and value is not None}
+        values = {name: spelled(value) for name, value in numbers.items()}
+        self._lines.append(encode(Values(step, self._writer.time_at(moment), values)) + b"\n")
+        self._last.update(numbers)
+        self._step = max(self._step, step)
+        self._scores.add(step, numbers)
 
     def _read(self, value: Value) -> float | None:
         try:
