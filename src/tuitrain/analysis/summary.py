@@ -66,6 +66,13 @@ def best_value(best: Best) -> str:
     return units.percent(best.value)
 
 
+def score_in_words(score: Score) -> str:
+    """Return `98.06 % · loss 0.0712`, of which a script may have logged only one; empty without either."""
+    accuracy = [] if score.measured is None else [units.percent(score.measured)]
+    loss = [] if score.loss is None else [f"loss {units.loss(score.loss)}"]
+    return " · ".join(accuracy + loss)
+
+
 def moment(best: Best) -> str:
     """Return when the run was best: `epoch 3`, or `step 1,200` if a script logs no epochs."""
     return f"epoch {best.epoch}" if best.epoch else f"step {best.step:,}"

@@ -6,8 +6,7 @@ from contextlib import contextmanager
 from time import monotonic
 from typing import Any
 
-from tuitrain.analysis import units
-from tuitrain.analysis.summary import best_value, moment
+from tuitrain.analysis.summary import best_value, moment, score_in_words
 from tuitrain.analysis.text_tables import json_text
 from tuitrain.runs.records import Score, State
 from tuitrain.text import plain
@@ -74,7 +73,4 @@ def format_scores(state: State) -> list[str]:
 
 
 def _format_score(value: Score | None) -> str:
-    if value is None:
-        return "-"
-    parts = [units.percent(value.measured)] if value.measured is not None else []
-    return " · ".join(parts + ([f"loss {value.loss:.4f}"] if value.loss is not None else [])) or "-"
+    return "-" if value is None else score_in_words(value) or "-"

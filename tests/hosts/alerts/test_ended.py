@@ -10,13 +10,15 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
+import tuitrain
 from hosts.alerts.conftest import Service
 from tuitrain.errors import ConfigError
 from tuitrain.hosts.alerts.addresses import MOST, addresses_file, load_addresses, save_addresses
-from tuitrain.hosts.alerts.ended import alert_end
+from tuitrain.hosts.alerts.ended import alert_end, describe
 from tuitrain.hosts.alerts.send import send
 from tuitrain.hosts.notify import notify
 from tuitrain.runs.folder import RunFolder
+from tuitrain.runs.scripts.folder import ScriptFolder
 
 HOSTILE = "\x1b[2J@everyone"
 
@@ -40,6 +42,13 @@ def test_a_run_that_ends_is_reported_and_no_file_of_it_contains_the_address(
     written = [path.read_bytes() for path in finished.path.parent.rglob("*") if path.is_file()]
     assert not any(b"secret-word" in content for content in written)
     assert "secret-word" not in capsys.readouterr().out
+
+
+def test_an_alert_contains_what_a_script_logged(tmp_path: Path) -> None:
+    with tuitrain.init(runs_dir=tmp_path) as run:
+        run.log({"train/loss": 0.5, "val/accuracy": 0.9})
+    folder = ScriptFolder(Path(run.dir))
+    assert describe(folder, folder.state()).startswith("validation 90.00 %\ntrain loss 0.5000\nstep 0 after")
 
 
 def test_the_runs_of_a_sweep_are_reported_if_they_fail(service: Service, write_run: Callable[..., RunFolder]) -> None:

@@ -13,7 +13,7 @@ from tuitrain.hosts.doctor.finding import Finding
 from tuitrain.hosts.doctor.folders import check_folders
 from tuitrain.hosts.doctor.gpus import check_gpus
 from tuitrain.hosts.doctor.packages import ask_torch, check_packages
-from tuitrain.hosts.doctor.services import check_slurm
+from tuitrain.hosts.doctor.services import check_alerts, check_slurm
 from tuitrain.hosts.doctor.terminal import check_terminal
 from tuitrain.machine.gpus import GpuReader
 from tuitrain.text import utf8_locale
@@ -41,6 +41,7 @@ def _findings(options: argparse.Namespace) -> Iterator[Finding]:
     yield from check_gpus(GpuReader().read(), torch)
     yield from check_folders(options.runs_dir)
     yield from check_slurm()
+    yield from check_alerts(options.runs_dir)
     yield from check_terminal()
     yield from _check_completion()
 

@@ -3,6 +3,7 @@
 import platform
 
 from tuitrain.analysis import units
+from tuitrain.analysis.summary import score_in_words
 from tuitrain.errors import TuitrainError
 from tuitrain.hosts.alerts.addresses import load_addresses
 from tuitrain.hosts.alerts.send import send
@@ -30,9 +31,8 @@ def describe(folder: RunFolder, state: State) -> str:
     """Return the text of an alert: the reason and scores of the run, its time, and where it is."""
     parts = [plain(state.reason, 300)] if state.reason else []
     for name, score in (("test", state.test), ("validation", state.validation), ("train", state.train)):
-        if score is not None:
-            loss = "" if score.loss is None else f", loss {units.loss(score.loss)}"
-            parts.append(f"{name} {units.percent(score.accuracy)}{loss}")
+        if score is not None and (text := score_in_words(score)):
+            parts.append(f"{name} {text}")
     progress = f"epoch {state.epoch} of {state.epochs}" if state.epochs else f"step {state.step:,}"
     parts.append(f"{progress} after {units.duration(state.seconds)}")
     parts.append(f"{plain(folder.id, 100)} on {plain(platform.node(), 60)}")

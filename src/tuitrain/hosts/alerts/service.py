@@ -15,7 +15,7 @@ from tuitrain.hosts.alerts.send import send
 from tuitrain.hosts.alerts.watch import Alert, Watcher, check_exists
 from tuitrain.hosts.subprocesses import start_background_process
 from tuitrain.machine.watch import GpuWatch
-from tuitrain.runs.owner import OwnedError, claim_file, is_alive, read_owner, release_file
+from tuitrain.runs.owner import OwnedError, Owner, claim_file, is_alive, read_owner, release_file
 from tuitrain.text import plain
 
 # Seconds between two looks.
@@ -80,10 +80,20 @@ def watch_in_background(folder: Path) -> None:
 
 def stop_watching(folder: Path) -> None:
     """End the watcher of the folder. Raise RunError if there is none."""
-    owner = read_owner(_owner_file(folder))
-    if owner is None or not is_alive(owner, lambda: None):
+    owner = _watcher(folder)
+    if owner is None:
         raise RunError(f"Nothing watches {plain(folder)}.", f"Start it: {watch_command(folder, '--detach')}")
     os.kill(owner.process.pid, signal.SIGTERM)
+
+
+def is_watched(folder: Path) -> bool:
+    """Return whether a process of this user on this machine watches the folder."""
+    return _watcher(folder) is not None
+
+
+def _watcher(folder: Path) -> Owner | None:
+    owner = read_owner(_owner_file(folder))
+    return owner if owner is not None and is_alive(owner, lambda: None) else None
 
 
 def watch_command(folder: Path, option: str) -> str:
