@@ -52,9 +52,10 @@ def logged_metric(name: str) -> CurveMetric:
 
 
 def logged_names(runs: Iterable[Follower]) -> list[str]:
-    """Return the names of all metrics that other programs logged, those with a prefix such as `train/` together."""
+    """Return the names of all metrics that other programs logged, those with a prefix such as `train/` together. The
+    epoch, which a chart hardly needs, is the last one."""
     names = {name for run in runs for name in run.logged_names}
-    return sorted(names, key=lambda name: (*name.rpartition("/")[:1], name))
+    return sorted(names, key=lambda name: (name == "epoch", name.rpartition("/")[0], name))
 
 
 def train_marks(runs: Iterable[Follower]) -> dict[str, str]:

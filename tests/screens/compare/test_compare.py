@@ -102,7 +102,11 @@ async def test_a_comparison_opens_on_a_metric_that_the_runs_have_and_offers_no_o
         charts = (await opened(pilot, list(folders))).query_one(ComparisonCharts)
         assert [metric.title for metric in charts.metrics] == ["train loss", "gpu/heat", "train/loss", "val/accuracy"]
         assert "─ train loss ─" in lines(app)[1]
-        await pilot.press("M")
+        # The runs know no epochs, but the user may choose another axis.
+        axes: list[str] = [charts.axis]
+        await pilot.press("X", "M")
+        await pilot.pause()
+        assert [*axes, charts.axis] == ["step", "epoch"]
         assert sum(chart.display for chart in charts.charts) <= len(charts.metrics)
 
 

@@ -71,6 +71,17 @@ async def test_every_logged_metric_can_be_charted(run: Run) -> None:
         assert "gpu/[red]heat" in "\n".join(lines(app))
 
 
+async def test_without_loss_and_accuracy_the_charts_begin_with_the_first_metrics(tmp_path: Path) -> None:
+    with tuitrain.init(runs_dir=tmp_path / "runs") as run:
+        run.log({"epoch": 0, "z/f1": 0.5, "a/f1": 0.25, "b/[red]bleu": 30.0})
+        app = opened(asks(run, set()))
+        async with app.run_test(size=(80, 24)) as pilot:
+            await pilot.pause()
+            assert "─ f1 ─" in lines(app)[1]
+            assert "─ [red]bleu ─" in lines(app)[1]
+            assert "no data" not in "\n".join(lines(app))
+
+
 async def test_the_page_of_the_learning_rate_is_offered_once_there_is_one(run: Run) -> None:
     folder = asks(run, set())
     app = opened(folder)

@@ -12,6 +12,7 @@ from tuitrain.analysis.curves import (
     METRICS,
     CurveMetric,
     RunSeries,
+    XAxis,
     cache_key,
     logged_metric,
     logged_names,
@@ -65,7 +66,7 @@ class ComparisonCharts(ChartGroup):
         self.chosen: CurveMetric | None = None
         # The changes of a curve at which it was searched for values, and whether it had some.
         self._searched: dict[tuple[str, CurveMetric], tuple[int, bool]] = {}
-        self._grid_shown = False
+        self._grid_shown = self._axis_chosen = False
         self._series: Sequence[RunSeries] = ()
         self._top = ""
         # Why training metrics are not comparable to those of evaluations, by column.
@@ -81,6 +82,9 @@ class ComparisonCharts(ChartGroup):
         if (metrics := self._find_metrics()) != self.metrics:
             self.metrics = metrics
             self.arrange_charts()
+        if not self._axis_chosen and self.axis != (axis := self._home_axis()):
+            self.axis = axis
+            self.update_axis()
         marks = train_marks(run for one in series for run in one.runs)
         if marks != self._marks:
             # New labels discard the pictures of the charts.
@@ -93,6 +97,11 @@ class ComparisonCharts(ChartGroup):
         runs = [run for one in self._series for run in one.runs]
         own = [metric for metric in METRICS if any(self._has_values(run, metric) for run in runs)]
         return [*own, *map(logged_metric, logged_names(runs))] or [METRICS[0]]
+
+    def _home_axis(self) -> XAxis:
+        """Return epochs, or steps if those of a run do not belong to epochs that tuitrain knows."""
+        runs = [run for one in self._series for run in one.runs]
+        return "step" if any(run.logged_names and not run.state.steps_per_epoch for run in runs) else "epoch"
 
     def _has_values(self, run: Follower, metric: CurveMetric) -> bool:
         key, curve = (run.folder.id, metric), metric.curve(run)
@@ -224,6 +233,7 @@ class ComparisonCharts(ChartGroup):
         self._update_labels()
 
     def action_axis(self) -> None:
+        self._axis_chosen = True
         super().action_axis()
         self.changed()
 

@@ -2,7 +2,7 @@
 memory of the machine."""
 
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import isfinite
 from typing import ClassVar
 
@@ -10,7 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 
 from tuitrain.analysis import units
-from tuitrain.analysis.curves import LOGGED, logged_names, start_time, train_marks, x_formatter, x_values
+from tuitrain.analysis.curves import LOGGED, logged_names, metric_curve, start_time, train_marks, x_formatter, x_values
 from tuitrain.analysis.table.markers import COLORS
 from tuitrain.runs.folder import shown_status
 from tuitrain.runs.follower import Curve, Follower, LayerColumns
@@ -119,7 +119,8 @@ class ChartPair(ChartGroup):
 
 
 class LossAccuracyCharts(ChartPair):
-    """Loss and accuracy of the training, validation and test splits, or the logged metrics that the user chooses."""
+    """Loss and accuracy of the training, validation and test splits, or the logged metrics that the user chooses. A run
+    that logs neither loss nor accuracy begins with its first metrics."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("n", "more", "metrics", tooltip="Choose the metrics that the charts show", id="curves.metrics"),
@@ -153,17 +154,14 @@ class LossAccuracyCharts(ChartPair):
         self._chosen = names
         for chart in self.charts:
             chart.reset()
-        if not names:
-            self._title(0, "loss", units.loss, percent=False)
-            self._title(1, "accuracy", units.percent, percent=True)
         self.redraw()
 
-    def _chosen_lines(self, run: Follower) -> tuple[list[Line], list[Line]]:
-        """Return the lines of the chosen metrics: those whose names end alike in the same chart."""
-        ends = list(dict.fromkeys(name.rpartition("/")[2] for name in self._chosen))
+    def _logged_lines(self, run: Follower, names: Sequence[str]) -> tuple[list[Line], list[Line]]:
+        """Return the lines of logged metrics: those whose names end alike in the same chart."""
+        ends = list(dict.fromkeys(map(_end, names)))
         lines: tuple[list[Line], list[Line]] = ([], [])
-        for name in self._chosen:
-            chart = lines[ends.index(name.rpartition("/")[2]) > 0]
+        for name in names:
+            chart = lines[ends.index(_end(name)) > 0]
             color, marker = self._color(len(chart) % COLORS + 1), MARKERS[len(chart) % len(MARKERS)]
             chart.append(self.run_line(run, LOGGED + name, "value", plain(name, 40), color, marker))
         self._title(0, plain(ends[0], 40), units.number, percent=False)
@@ -174,8 +172,10 @@ class LossAccuracyCharts(ChartPair):
         return lines
 
     def lines(self, run: Follower) -> tuple[list[Line], list[Line]]:
-        if self._chosen:
-            return self._chosen_lines(run)
+        if names := self._chosen or _first_metrics(run):
+            return self._logged_lines(run, names)
+        self._title(0, "loss", units.loss, percent=False)
+        self._title(1, "accuracy", units.percent, percent=True)
         return self._split_lines(run, "loss"), self._split_lines(run, "accuracy")
 
     def _split_lines(self, run: Follower, column: str) -> list[Line]:
@@ -190,6 +190,19 @@ class LossAccuracyCharts(ChartPair):
             for number, (name, split, rows, marker) in enumerate(splits, 1)
             if rows
         ]
+
+
+def _end(name: str) -> str:
+    return name.rpartition("/")[2]
+
+
+def _first_metrics(run: Follower) -> list[str]:
+    """Return a logged metric for each chart, if the run has logged metrics but neither loss nor accuracy."""
+    names = logged_names([run])
+    known = (metric_curve(run, split, name) for split in ("train", *run.evaluations) for name in ("loss", "accuracy"))
+    if not names or any(map(len, known)):
+        return []
+    return [names[0], *[name for name in names if _end(name) != _end(names[0])][:1]]
 
 
 class ResourceCharts(ChartPair):
