@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from logged_runs import wait_for
+from tuitrain.logger.ending import UNKNOWN
 from tuitrain.runs.catalog.follow import follow
 from tuitrain.runs.catalog.listing import all_folders
 from tuitrain.runs.scripts.follower import ScriptFollower
@@ -64,6 +65,7 @@ def _before_last_second(logged: Path) -> list[int]:
         ("import sys\ntry: sys.exit(3)\nexcept SystemExit: pass", "finished", ""),
         ("import sys\ntry: sys.exit(3)\nfinally: run.log({})", "failed", "exit code 3"),
         ("import sys, threading; thread = threading.Thread(target=sys.exit, args=[3])\nthread.start()", "finished", ""),
+        ("raise SystemExit(3)", "finished", UNKNOWN),
         ("with run: raise SystemExit('')", "failed", "exit code 1"),
         ("import os; os.execlp('true', 'true')", "stopped", "os.exec replaced the script by another program"),
     ],
@@ -81,6 +83,7 @@ def _before_last_second(logged: Path) -> list[int]:
         "caught",
         "cleaned up",
         "thread",
+        "raised",
         "block",
         "exec",
     ],

@@ -6,7 +6,7 @@ import sys
 import threading
 from collections.abc import Callable
 from types import FrameType
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NoReturn
 
 from tuitrain.logger.values import clean_text
 from tuitrain.runs.records import Status
@@ -15,15 +15,12 @@ from tuitrain.runs.scripts.records import LONGEST_TEXT
 REPLACED = "os.exec replaced the script by another program"
 
 
-class _Exit(NamedTuple):
-    """A call of sys.exit, exit or quit, and the outermost frame of the script."""
+# Python gives this code only to the parent process.
+UNKNOWN = "the script raised SystemExit itself, so its exit code is unknown"
 
-    code: Any
-    frame: FrameType
-
-
-# The last one. While Python shuts down, the exit code can no longer be found out.
-_exit: _Exit | None = None
+# The outermost frame of the script, and its last call of sys.exit, exit or quit.
+_script: FrameType | None = None
+_exit: SystemExit | None = None
 
 
 def ending(error: BaseException | None) -> tuple[Status, str]:
@@ -36,6 +33,8 @@ def ending(error: BaseException | None) -> tuple[Status, str]:
         code = error.code
         if code is None or code == 0:
             return "finished", ""
+        if code is UNKNOWN:
+            return "finished", UNKNOWN
         return "failed", f"exit code {int(code)}" if isinstance(code, int) else _text(code) or "exit code 1"
     text = _text(error)
     return "failed", clean_text(f"{type(error).__name__}: {text}" if text else type(error).__name__, LONGEST_TEXT)
@@ -55,8 +54,8 @@ def last_error(process: FrameType | None) -> BaseException | None:
     error = sys.exc_info()[1] or getattr(sys, "last_value", None)
     if error is None and process is not None:
         return SystemExit(process.f_locals.get("exitcode"))
-    if error is None and _exit is not None and not _has_returned(_exit.frame):
-        return SystemExit(_exit.code)
+    if error is None and _script is not None and not _has_returned(_script):
+        return _exit or SystemExit(UNKNOWN)
     return error
 
 
@@ -75,21 +74,19 @@ def frame_of_process() -> FrameType | None:
     return frame
 
 
-def _outermost(frame: FrameType) -> FrameType:
-    while frame.f_back is not None:
-        frame = frame.f_back
-    return frame
-
-
 def notice_exit() -> None:
-    """Remember what the script gives to sys.exit, exit and quit. A SystemExit that it raises itself goes unnoticed."""
+    """Remember what the script gives to sys.exit, exit and quit, and whether it raises a SystemExit itself."""
+    global _script
+    _script = sys._current_frames()[threading.main_thread().ident or 0]
+    while _script.f_back is not None:
+        _script = _script.f_back
 
     def noticed(leave: Callable[[Any], NoReturn]) -> Callable[..., NoReturn]:
         def remember(code: Any = None) -> NoReturn:
             global _exit
             # Elsewhere, it ends only the thread.
             if threading.current_thread() is threading.main_thread():
-                _exit = _Exit(code, _outermost(sys._getframe()))
+                _exit = SystemExit(code)
             leave(code)
 
         return remember
