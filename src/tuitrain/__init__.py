@@ -14,18 +14,20 @@ if TYPE_CHECKING:
     run: Run | None
     config: Facts
     summary: Summary
-    Artifact = Audio = Graph = Histogram = Html = Image = Molecule = Object3D = Settings = Table = Video = Ignored
-    alert = define_metric = log_artifact = login = mark_preempting = Ignored
-    plot = save = unwatch = use_artifact = watch = Ignored()
+    AlertLevel = Artifact = Audio = Graph = Histogram = Html = Image = Molecule = Object3D = Settings = Table = (
+        Video
+    ) = Ignored
+    alert = define_metric = log_artifact = log_code = log_model = login = mark_preempting = Ignored
+    plot = plot_table = save = termerror = termlog = termwarn = unwatch = use_artifact = watch = Ignored()
 
 __version__ = "0.1.0"
 __all__ = ["Run", "finish", "init", "log", "run", "summary"]
 _FUNCTIONS = ("finish", "init", "log")
 # Names of wandb that a script may use and that have no effect.
 _IGNORED = (
-    "Artifact", "Audio", "Graph", "Histogram", "Html", "Image", "Molecule", "Object3D", "Settings",
-    "Table", "Video", "alert", "define_metric", "log_artifact", "login", "mark_preempting", "plot", "save", "unwatch",
-    "use_artifact", "watch",
+    "AlertLevel", "Artifact", "Audio", "Graph", "Histogram", "Html", "Image", "Molecule", "Object3D", "Settings",
+    "Table", "Video", "alert", "define_metric", "log_artifact", "log_code", "log_model", "login", "mark_preempting",
+    "plot", "plot_table", "save", "termerror", "termlog", "termwarn", "unwatch", "use_artifact", "watch",
 )  # fmt: skip
 
 

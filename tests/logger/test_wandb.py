@@ -20,6 +20,9 @@ def test_what_else_wandb_has_does_not_end_the_script(
     table = tuitrain.Table(columns=["a"])
     table.add_data(1)
     tuitrain.log({"table": table, "plot": tuitrain.plot.confusion_matrix(preds=[1])})
+    tuitrain.alert(title="low", text="accuracy", level=tuitrain.AlertLevel.WARN)
+    assert isinstance(table, tuitrain.Table)
+    assert not hasattr(tuitrain.Table, "__len__")
     run.log_artifact(tuitrain.Artifact("model", type="model")).wait()
     assert str(run.url) == ""
     run.config.setdefaults({"lr": 0.1})
