@@ -15,6 +15,7 @@ import pytest
 
 from hosts.alerts.conftest import Service
 from tuitrain.errors import RunError
+from tuitrain.hosts.alerts import service as watchers
 from tuitrain.hosts.alerts import watch as watching
 from tuitrain.hosts.alerts.addresses import save_addresses
 from tuitrain.hosts.alerts.service import stop_watching, watch_in_background
@@ -76,6 +77,27 @@ def test_a_killed_run_is_reported_and_what_reports_itself_is_not(
         change(folder, status=folder.name())
     assert titles(watcher, 5) == ["killed interrupted"]
     assert titles(watcher, 10) == []
+
+
+def test_what_a_killed_watcher_missed_is_reported_by_the_next_one(
+    runs_dir: Path, write_run: Callable[..., RunFolder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watchers, "INTERVAL", 0.0)
+    gone = {"host": os.uname().nodename, "boot": "other", "pid": 1, "born": 1.0}
+    before, missed = (write_run(name, status="running") for name in ("before", "missed"))
+    change(before, process=gone, heartbeat=time.time() - 60)
+    lines: list[str] = []
+    rounds = iter([False, False, True])
+
+    def killed() -> bool:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        watchers.watch(runs_dir, lines.append, lambda: next(rounds) and killed())
+    change(missed, process=gone, heartbeat=time.time())
+    for _ in range(2):
+        watchers.watch(runs_dir, lines.append, iter([False, False, True, True]).__next__)
+    assert [line.partition(" (")[0] for line in lines] == ["missed interrupted"]
 
 
 def test_a_folder_that_is_empty_for_a_while_loses_no_run(

@@ -23,19 +23,18 @@ def run(options: argparse.Namespace) -> int:
         watch_in_background(folder)
         print_message(f"Watching {plain(folder)} in the background. Stop it: {watch_command(folder, '--stop')}")
         return 0
-    stopped = _handle_signals()
+    stopped = _handle_interrupt()
     print_message(f"Watching {plain(folder)}; ctrl+c ends it.")
-    watch(folder, lambda line: print_message(f"{time.strftime('%H:%M:%S')} {line}"), lambda: bool(stopped))
+    watch(folder, lambda line: print_message(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}"), lambda: bool(stopped))
     return 0
 
 
-def _handle_signals() -> list[int]:
-    """Return a list that receives the numbers of the signals that end the watcher."""
+def _handle_interrupt() -> list[int]:
+    """Return a list that receives the signal by which the user ends the watcher."""
     stopped: list[int] = []
 
     def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
         stopped.append(number)
 
     signal.signal(signal.SIGINT, stop)
-    signal.signal(signal.SIGTERM, stop)
     return stopped

@@ -6,7 +6,9 @@ import shlex
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from hashlib import blake2b
+from math import inf
 from pathlib import Path
 
 from tuitrain.errors import RunError, TuitrainError
@@ -20,18 +22,25 @@ from tuitrain.text import plain
 
 # Seconds between two looks.
 INTERVAL = 5.0
+# Seconds after its last look for which runs are reported that ended without a watcher, as by a restart of the machine.
+MISSED = 86_400.0
 
 
 def watch(folder: Path, report: Callable[[str], None], stopping: Callable[[], bool]) -> None:
     """Look at the runs of `folder` until `stopping()`; `report` each alert and send it to the user's addresses. Raise
     OwnedError if a process of this user already does so."""
-    owner_file, watcher, gpus = _owner_file(folder), Watcher(folder), GpuWatch()
+    owner_file, gpus = _owner_file(folder), GpuWatch()
+    # It remains if a signal or a restart of the machine ends the watcher.
+    looked = owner_file.with_suffix(".looked")
+    watcher = Watcher(folder, _since(looked))
     alerts = watcher.look(time.monotonic())
     # `watch_in_background` waits for the owner file. From then on, the watcher misses nothing.
     _claim(folder, owner_file)
     unreadable = ""
     try:
         while not stopping():
+            with suppress(OSError):  # The disk may be full.
+                looked.touch()
             for alert in alerts:
                 if stopping():  # Each alert may take as long as a service needs to answer.
                     break
@@ -47,8 +56,19 @@ def watch(folder: Path, report: Callable[[str], None], stopping: Callable[[], bo
                 if str(error) != unreadable:
                     report(str(error))
                 alerts, unreadable = [], str(error)
+        looked.unlink(missing_ok=True)
     finally:
         release_file(owner_file)
+
+
+def _since(looked: Path) -> float:
+    """Return the time from which an earlier watcher has missed what happened to the runs; infinity without one."""
+    try:
+        last = looked.stat().st_mtime
+    except OSError:
+        return inf
+    # A run writes its heartbeat at least once between two looks.
+    return last - INTERVAL if time.time() - last < MISSED else inf
 
 
 def _send(alert: Alert) -> list[str]:
@@ -83,7 +103,8 @@ def stop_watching(folder: Path) -> None:
     owner = _watcher(folder)
     if owner is None:
         raise RunError(f"Nothing watches {plain(folder)}.", f"Start it: {watch_command(folder, '--detach')}")
-    os.kill(owner.process.pid, signal.SIGTERM)
+    # The system ends processes with SIGTERM, after which the next watcher reports what this one missed.
+    os.kill(owner.process.pid, signal.SIGINT)
 
 
 def is_watched(folder: Path) -> bool:

@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from math import isfinite
+from math import inf, isfinite
 from pathlib import Path
 from statistics import median
 
@@ -78,10 +78,11 @@ class Watched:
 
 
 class Watcher:
-    """A watcher that finds alerts in the runs of a folder. It ignores runs that ended before its first look."""
+    """A watcher that finds alerts in the runs of a folder. It ignores runs that ended before its first look, except
+    those that were alive at or after the time `since`, which nobody has watched since then."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder, self._index = folder, RunIndex(folder)
+    def __init__(self, folder: Path, since: float = inf) -> None:
+        self._folder, self._index, self._since = folder, RunIndex(folder), since
         self._watched: dict[str, Watched] = {}
         self._idle: dict[int, float] = {}
         self._reported_idle: set[int] = set()
@@ -107,8 +108,10 @@ class Watcher:
             present.add(run.folder.id)
             watched = self._watched.get(run.folder.id)
             if watched is None:
-                self._watched[run.folder.id] = Watched(run, now)
-                continue
+                watched = self._watched[run.folder.id] = Watched(run, now)
+                if run.state.heartbeat < self._since:
+                    continue
+                watched.status = "running"
             if watched.status in ACTIVE and (ended := _ended(run)):
                 yield ended
             watched.status = run.status
