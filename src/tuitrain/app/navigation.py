@@ -89,7 +89,9 @@ class Navigation(Notices):
         from tuitrain.widgets.forms.pick_list import PickList
 
         many = message.many
-        screen = PickList(message.options, message.chosen, title=message.text, many=many, marked=many)
+        screen = PickList(
+            message.options, message.chosen, title=message.text, many=many, marked=many and bool(message.chosen)
+        )
         self._ask(screen, message.answer)
 
     def on_ask_trust(self, message: AskTrust) -> None:

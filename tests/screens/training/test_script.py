@@ -65,10 +65,16 @@ async def test_every_logged_metric_can_be_charted(run: Run) -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.pause()
         assert "metrics" in footer(app)
-        await pilot.press("n", *"heat", "space", "enter")
+        await pilot.press("n", "down", "enter")
+        await pilot.pause()
+        assert "─ fan ─" in lines(app)[1]
+        await pilot.press("n", *"fan", "space", *"heat", "space", "enter")
         await pilot.pause()
         assert "[red]heat" in lines(app)[1]
         assert "gpu/[red]heat" in "\n".join(lines(app))
+        await pilot.press("n", *"heat", "space", "enter")
+        await pilot.pause()
+        assert "─ loss ─" in lines(app)[1]
 
 
 async def test_without_loss_and_accuracy_the_charts_begin_with_the_first_metrics(tmp_path: Path) -> None:

@@ -196,7 +196,7 @@ class PickList(ModalScreen[tuple[str, ...] | None]):
         event.stop()
         key = event.option.id or ""
         if not self._marked:
-            self.dismiss((key,))
+            self.dismiss((key,) if key or not self._many else ())
             return
         if self._typed and key:
             self._choose(toggle=False)
