@@ -179,6 +179,7 @@ def test_the_summary_contains_what_the_script_stored_and_the_last_values(
     run.finish()
     assert dict(run.summary) == {"a": 1.0, "b": 7}
     assert pickle.loads(pickle.dumps(run.summary)) == {"a": 1.0, "b": 7}
+    assert repr(run.summary) == "{'a': 1.0, 'b': 7}"
     assert "b=7" in run_report.summary(read(), []).plain
     assert main(["show", run.dir, "--runs-dir", str(tmp_path / "runs")]) == 0
     assert "results: b=7" in capsys.readouterr().out

@@ -49,7 +49,7 @@ class Facts(MutableMapping[str, Any]):
         self[name] = value
 
     def __repr__(self) -> str:
-        return repr(self._items)
+        return repr(dict(self))
 
     def update(self, *others: Any, allow_val_change: bool = True, **items: Any) -> None:  # noqa: ARG002
         """Like that of a dictionary; the other parameter is wandb's and has no effect."""
