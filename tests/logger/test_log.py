@@ -138,11 +138,11 @@ class Settings:
 def test_settings_come_from_any_kind_of_object(tmp_path: Path, read: Read, kind: Callable[..., object]) -> None:
     with tuitrain.init(config=kind(lr=0.1, layers=(1, 2)), runs_dir=tmp_path / "runs") as run:
         run.config.seed = 3
-        run.config.update({"model": {"name": "resnet18", "odd": object}})
+        run.config.update({"model": {"name": "resnet18", "odd": object}, "weights": np.arange(3)})
         assert run.config["seed"] == run.config.seed == 3
     assert read().settings == {
         "optimizer.lr": 0.1, "layers": "(1, 2)", "training.seed": 3, "model.name": "resnet18",
-        "model.odd": "<class 'object'>",
+        "model.odd": "<class 'object'>", "weights": "[0 1 2]",
     }  # fmt: skip
 
 

@@ -53,7 +53,9 @@ def take(value: Any) -> Value | None:
             return None
         return to_float(value.item()) if value.device.type == "cpu" else OnDevice(value)
     # Arrays of NumPy and JAX.
-    if getattr(value, "size", 1) == 1 and hasattr(value, "item"):
+    if hasattr(value, "item"):
+        if getattr(value, "size", 1) != 1:
+            return None
         value = value.item()
     # Text is no number, although float() may accept it.
     return to_float(value) if hasattr(value, "__float__") else None
