@@ -102,6 +102,7 @@ async def test_a_comparison_opens_on_a_metric_that_the_runs_have_and_offers_no_o
         charts = (await opened(pilot, list(folders))).query_one(ComparisonCharts)
         assert [metric.title for metric in charts.metrics] == ["train loss", "gpu/heat", "train/loss", "val/accuracy"]
         assert "─ train loss ─" in lines(app)[1]
+        assert "epochs" not in text(app)
         # The runs know no epochs, but the user may choose another axis.
         axes: list[str] = [charts.axis]
         await pilot.press("X", "M")

@@ -198,7 +198,8 @@ def _metrics(run: Follower, threshold: float | None) -> dict[str, float | None]:
         **_scores("train", state.train),
         "epochs_to_reach": None if row is None else validation["epoch"][row],
         "seconds_to_reach": None if row is None else validation["seconds"][row],
-        "epochs": state.epoch,
+        # A script or another tool may log no epochs.
+        "epochs": state.epoch if state.epochs else None,
         "seconds": state.seconds,
         "images_per_second": state.samples_per_second or None,
         "parameters": run.info.parameters or None,
