@@ -1,4 +1,6 @@
+import json
 import math
+import platform
 import re
 from pathlib import Path
 
@@ -187,7 +189,7 @@ async def test_the_accuracy_to_reach_is_asked_for(three: list[RunFolder]) -> Non
 
 
 async def test_live_runs_grow(write_run: WriteRun) -> None:
-    folders = [write_run("done"), write_run("live", "optimizer.lr=0.5", status="running")]
+    folders = [write_run("done"), write_run("other", "optimizer.lr=0.5", status="running")]
     app = app_of(folders)
     async with app.run_test(size=(120, 40)) as pilot:
         screen = await opened(pilot, folders)
@@ -199,6 +201,12 @@ async def test_live_runs_grow(write_run: WriteRun) -> None:
         screen.tick()
         await pilot.pause()
         assert "98.76 %" in text(app)
+        state = json.loads(folders[1].state_file.read_text())
+        gone = {"host": platform.node(), "boot": "other", "pid": 1, "born": 1.0}
+        folders[1].state_file.write_text(json.dumps(state | {"process": gone}))
+        screen.tick()
+        await pilot.pause()
+        assert "live" not in lines(app)[0]
 
 
 async def test_hostile_names_are_escaped_and_a_lost_run_is_reported(write_run: WriteRun) -> None:

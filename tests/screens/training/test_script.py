@@ -120,3 +120,5 @@ async def test_the_results_offer_no_page_without_content(run: Run, rate: bool) -
             await pilot.press("tab")
             seen.append(results.page)
         assert ("layers" in seen, "gradients" in seen) == (False, rate)
+        await pilot.press("3")
+        assert "no confusion counts" in "\n".join(lines(app))

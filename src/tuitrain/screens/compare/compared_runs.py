@@ -12,6 +12,7 @@ from tuitrain.analysis.curves import RunSeries
 from tuitrain.analysis.table.markers import RunMarker, assign_markers
 from tuitrain.runs.catalog.follow import follow
 from tuitrain.runs.folder import RunFolder
+from tuitrain.runs.records import ACTIVE
 from tuitrain.screens.export import ExportScreen
 from tuitrain.text import counted, utf8_locale
 from tuitrain.widgets.charts.comparison import ComparisonCharts
@@ -115,7 +116,7 @@ class ComparedRuns(ExportScreen):
             parts.append(Content.assemble("selected ", self._label(selected)))
         if self._reading:
             parts.append(Content("reading …"))
-        elif any(run.state.active for run in self.runs.values()):
+        elif any(run.status in ACTIVE for run in self.runs.values()):
             parts.append(Content("live"))
         return Content(" · ").join(parts)
 

@@ -12,7 +12,7 @@ from tuitrain.widgets.terminal.colors import MUTED
 
 def no_evaluation(folder: RunFolder) -> Content:
     if folder.editable and folder.read_only:
-        return Content("The script has stored no predictions: see log_predictions in docs/log-any-script.md")
+        return Content("The script has stored no predictions: see docs/log-any-script.md")
     if folder.read_only:
         return Content("Another tool's run: its files contain no predictions")
     return Content(f"No evaluation yet. Make one with: tuitrain evaluate {plain(folder.id)}")

@@ -116,6 +116,8 @@ class ConfusionMatrix(ScrollView, can_focus=True):
     def size_for(self, width: int, height: int) -> Size:
         """Return the size that the whole matrix needs in a terminal of this size, or that size if it does not fit."""
         grid, size = self._fit(width, height), len(self._order)
+        if not size:
+            return Size(width, height)
         needed = grid.label + size * grid.cell + grid.recall
         return Size(min(needed, width), min(grid.top + size + grid.bottom, height))
 
