@@ -11,6 +11,7 @@ from pathlib import Path
 import pexpect
 import pytest
 
+import tuitrain
 from pseudo_terminal import kill
 from tuitrain.runs.folder import RunFolder
 
@@ -79,17 +80,30 @@ def test_a_shell_completes_after_one_command(
     assert completed(shell, lines, home, environment) == list(lines.values())
 
 
+def asked(line: str, home: Path, environment: dict[str, str]) -> str:
+    """Return the answer to fish, which asks by environment variables and reads descriptor 8."""
+    environment = environment | {
+        "_ARGCOMPLETE": "1", "_ARGCOMPLETE_SHELL": "fish", "_ARGCOMPLETE_IFS": "\n", "_ARGCOMPLETE_DFS": "\t",
+        "COMP_LINE": line, "COMP_POINT": str(len(line)),
+    }  # fmt: skip
+    words = ["sh", "-c", "tuitrain 8>&1"]
+    return subprocess.run(words, cwd=home, env=environment, capture_output=True, text=True).stdout
+
+
+def test_the_settings_that_a_script_asks_for(home: Path, environment: dict[str, str]) -> None:
+    with tuitrain.init(name="mine", runs_dir=home / "runs", config={"lr": 0.1}) as run:
+        run.setting("lr")
+    answer = asked("tuitrain set mine ", home, environment)
+    assert answer.startswith("lr=")
+    assert "optimizer.lr" not in answer
+
+
 def test_names_that_would_control_the_terminal_are_left_out(
     home: Path, environment: dict[str, str], write_run: Callable[..., RunFolder]
 ) -> None:
     hostile = write_run(HOSTILE)
     write_run("harmless")
     line = "tuitrain show "
-    # As fish asks; the answer comes on descriptor 8.
-    asked = environment | {
-        "_ARGCOMPLETE": "1", "_ARGCOMPLETE_SHELL": "fish", "_ARGCOMPLETE_IFS": "\n", "_ARGCOMPLETE_DFS": "\t",
-        "COMP_LINE": line, "COMP_POINT": str(len(line)),
-    }  # fmt: skip
-    answer = subprocess.run(["sh", "-c", "tuitrain 8>&1"], cwd=home, env=asked, capture_output=True, text=True).stdout
+    answer = asked(line, home, environment)
     assert {"harmless", hostile.id} <= {word.partition("\t")[0] for word in answer.splitlines()}
     assert not re.search(r"[\x00-\x08\x0b-\x1f]", answer)

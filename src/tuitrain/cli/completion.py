@@ -71,8 +71,22 @@ def _settings(prefix: str, parsed_args: argparse.Namespace, **_: Any) -> Words:
             return {}
         before = prefix[: prefix.rindex(",") + 1] if "," in value else f"{key}="
         return {f"{before}{word}": "" for word in _values(setting, prefix.removeprefix(before))}
+    if parsed_args.command == "set" and (asked := _asked(parsed_args)):
+        return asked
     only = {"set": _CHANGES, "evaluate": _OTHER_IMAGES}.get(parsed_args.command, table)
     return {f"{name}=": table[name].help for name in only}
+
+
+def _asked(parsed_args: argparse.Namespace) -> Words:
+    """Return the settings that a script asks for; nothing for other runs."""
+    from tuitrain.runs.catalog.listing import find
+    from tuitrain.runs.scripts.folder import ScriptFolder
+
+    with suppress(TuitrainError, OSError):
+        folder = find(parsed_args.runs_dir, parsed_args.name)
+        if isinstance(folder, ScriptFolder):
+            return _printable({f"{name}=": "a setting that the script asks for" for name in folder.asked_settings})
+    return {}
 
 
 def _values(setting: Setting, prefix: str) -> list[str]:
