@@ -193,6 +193,16 @@ def test_the_summary_has_a_value_as_soon_as_it_is_logged(tmp_path: Path) -> None
                 assert run.summary["a"] == step
 
 
+def test_the_summary_of_a_run_that_writes_nothing_has_the_last_values(tmp_path: Path) -> None:
+    run = tuitrain.init(mode="disabled", runs_dir=tmp_path / "runs")
+    for loss in (2.0, 1.0):
+        tuitrain.log({"train": {"loss": loss}}, sync=False)
+    assert run.summary["train/loss"] == 1.0
+    assert dict(run.summary) == {"train/loss": 1.0}
+    run.finish()
+    assert not (tmp_path / "runs").exists()
+
+
 def test_the_module_has_the_settings_of_the_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     tuitrain.summary["best"] = 1
     tuitrain.log({"a": 1.0})

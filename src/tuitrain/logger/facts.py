@@ -71,7 +71,7 @@ class Summary(Facts):
     """The values that a script stores as the result of a run; for all other names, the last logged value, which `last`
     returns by name."""
 
-    def __init__(self, last: Callable[[], Mapping[str, float]]) -> None:
+    def __init__(self, last: Callable[[], Mapping[str, Any]]) -> None:
         super().__init__()
         self.__dict__["_last"] = last
 

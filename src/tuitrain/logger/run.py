@@ -23,12 +23,14 @@ LARGEST_STEP = 2**53
 class Run:
     """A run that a script logs. Nothing here raises: a problem becomes one message on stderr.
 
-    Without a `writer` the run is inert, as in the other processes of torchrun: it takes everything and writes nothing.
+    Without a `writer` the run is inert, as in the other processes of torchrun: it takes everything and writes nothing,
+    and its summary has the last values.
     """
 
     def __init__(self, config: Facts, notes: Notes, writer: LogWriter | None) -> None:
         self.config = config
-        self.summary = writer.summary if writer else Summary(dict)
+        self._unwritten: dict[str, Any] = {}
+        self.summary = writer.summary if writer else Summary(lambda: self._unwritten)
         self._notes, self._writer, self._why = notes, writer, ""
         self._folder = writer.folder if writer else None
         self._step = self._logged_step = 0
@@ -84,12 +86,18 @@ class Run:
         """The step of the next values that `log` gets without a step."""
         return self._step
 
-    def log(self, data: Mapping[Any, Any], step: int | None = None, commit: bool | None = None) -> None:
+    def log(
+        self,
+        data: Mapping[Any, Any],
+        step: int | None = None,
+        commit: bool | None = None,
+        sync: bool | None = None,  # noqa: ARG002
+    ) -> None:
         """Log numbers by name. Without a `step` each call is the next step, counted from 0, unless `commit` is False:
-        then the next call adds to the same step."""
+        then the next call adds to the same step. `sync` is wandb's and has no effect."""
         writer = self._writer
         if writer is None:
-            self._say_inert()
+            self._keep_unwritten(data)
             return
         # Between the steps of a training, the processor's caches forget this code: each further call costs 2 µs.
         try:
@@ -135,8 +143,11 @@ class Run:
             self._notes.once("back", f"step {at} comes after step {self._step}; tuitrain sorts the values by step.")
         return at
 
-    def _say_inert(self) -> None:
-        if self._why and not is_worker():
+    def _keep_unwritten(self, data: Mapping[Any, Any]) -> None:
+        if not self._why:
+            with suppress(Exception):
+                self._unwritten.update(flatten(data, "/"))
+        elif not is_worker():
             self._notes.once("inert", self._why)
 
     @property

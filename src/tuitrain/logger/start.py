@@ -134,12 +134,12 @@ def _in_child() -> None:
         run.detach(FORKED)
 
 
-def log(data: Mapping[Any, Any], step: int | None = None, commit: bool | None = None) -> None:
+def log(data: Mapping[Any, Any], step: int | None = None, commit: bool | None = None, sync: bool | None = None) -> None:
     """Log to the run that `init` started last; see `Run.log`."""
     if run is None:
         _notes.once("log", NOT_STARTED)
     else:
-        run.log(data, step, commit)
+        run.log(data, step, commit, sync)
 
 
 def finish(exit_code: int | None = None, quiet: bool | None = None) -> None:
