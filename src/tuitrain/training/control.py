@@ -86,8 +86,8 @@ class ControlledLoop:
         self.setup, self.config, self.writer, self.inbox = setup, setup.config, writer, inbox
         self._epochs, self._schedule = epochs, schedule
         self.progress = TrainingProgress(lr=setup.config.optimizer.lr, epochs=setup.config.training.epochs)
-        # A row covers at most one epoch, however large log_every is.
-        batches_per_row = setup.log_every * setup.config.optimizer.accumulate
+        # A row covers at most one epoch, however large log_every is; the last one of an epoch may cover more steps.
+        batches_per_row = 2 * setup.log_every * setup.config.optimizer.accumulate
         self.metrics = build_metrics(setup, min(batches_per_row, setup.batches_per_epoch))
         self._last_checkpoint = writer.folder.checkpoints / "last.safetensors"
         # When the clock was started; None while it is stopped.

@@ -132,7 +132,11 @@ class Setup:
 
     def row_due(self, step: int) -> bool:
         """Return whether a row of training metrics follows the step; an epoch also ends with one."""
-        return step % self.log_every == 0 or (self.config.training.log_every == "auto" and step in FIRST_ROWS)
+        if self.config.training.log_every != "auto":
+            return step % self.log_every == 0
+        # The last batch of an epoch may be small, and its row alone would be an outlier of the curve.
+        alone = step > 1 and -step % self.steps_per_epoch < self.log_every
+        return not alone and (step % self.log_every == 0 or step in FIRST_ROWS)
 
     @cached_property
     def class_weights(self) -> Tensor | None:
