@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # A Slurm cluster of this machine alone, for tests. Needs root and Debian's packages slurm-wlm and munge. This machine is
-# the node of the partition main, and the nodes left and right of the partition two.
+# the node of the partition main, whose jobs those of the partition urgent cancel, and the nodes left and right of the
+# partition two.
 #
 #   cluster.sh FOLDER          start it, with its state in FOLDER
 #   cluster.sh --down FOLDER   stop it
@@ -51,10 +52,13 @@ SelectType=select/cons_tres
 SelectTypeParameters=CR_Core
 ReturnToService=2
 MpiDefault=none
+PreemptType=preempt/partition_prio
+PreemptMode=CANCEL
 NodeName=$host NodeAddr=127.0.0.1 CPUs=$(nproc) RealMemory=2000 State=UNKNOWN
 NodeName=left NodeHostname=$host NodeAddr=127.0.0.1 Port=17001 CPUs=1 RealMemory=1000 State=UNKNOWN
 NodeName=right NodeHostname=$host NodeAddr=127.0.0.1 Port=17002 CPUs=1 RealMemory=1000 State=UNKNOWN
 PartitionName=main Nodes=$host Default=YES State=UP
+PartitionName=urgent Nodes=$host State=UP PriorityTier=2
 PartitionName=two Nodes=left,right State=UP
 CONF
 slurmctld
@@ -62,7 +66,7 @@ for node in "$host" left right; do
     slurmd -N "$node"
 done
 for _ in {1..100}; do
-    [[ $(sinfo --noheader --Node --format=%T 2> /dev/null) == $'idle\nidle\nidle' ]] && exit
+    [[ $(sinfo --noheader --Node --format=%T 2> /dev/null | sort --unique) == idle ]] && exit
     sleep 0.2
 done
 down "$folder"

@@ -97,8 +97,7 @@ def test_a_run_waits_is_requeued_and_ends_like_an_uninterrupted_one(
     saved = folder.state().step
     assert saved < state.epochs * state.steps_per_epoch
     start_again(cluster, folder, saved)
-    # As for a job that preempts this one.
-    cluster("scontrol", "requeue", state.slurm.id)
+    cluster("sbatch", "--partition=urgent", "--exclusive", "--output=/dev/null", "--wrap=true")
     until(lambda: waits(folder), folder)
     start_again(cluster, folder, folder.state().step)
     until(lambda: folder.state().status == "finished", folder)

@@ -36,7 +36,7 @@ def run(slurm: FakeSlurm, write_run: WriteRun, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("SLURM_JOB_ID", "12")
     monkeypatch.setenv("SLURMD_NODENAME", "gpu07")
     monkeypatch.delenv("SLURM_RESTART_COUNT", raising=False)
-    slurm.answer("squeue", "0           RUNNING             None\n")
+    slurm.answer("squeue", "0           RUNNING             None        N/A\n")
     folder = write_run("mine", status="stopped")
     wait(folder, Waiting(by="slurm", since=0.0, job="12"))
     return folder
@@ -105,11 +105,12 @@ def test_a_run_without_progress_is_not_requeued_again(slurm: FakeSlurm, run: Run
 @pytest.mark.parametrize(
     ("answer", "status", "requeued"),
     [
-        ("0 COMPLETING TimeLimit\n", "queued", 1),
-        ("0 COMPLETING Preempted\n", "queued", 1),
-        ("1 COMPLETING None\n", "queued", 0),
-        ("1 PENDING BeginTime\n", "queued", 0),
-        ("0 COMPLETING None\n", "stopped", 0),
+        ("0 COMPLETING TimeLimit N/A\n", "queued", 1),
+        ("0 COMPLETING None 2026-11-30T20:51:49\n", "queued", 1),  # Preempted.
+        ("0 SIGNALING None N/A\n", "queued", 1),
+        ("1 COMPLETING None N/A\n", "queued", 0),
+        ("1 PENDING BeginTime N/A\n", "queued", 0),
+        ("0 COMPLETING None N/A\n", "stopped", 0),
         ("odd\n", "queued", 1),
         ("", "queued", 1),
     ],

@@ -145,7 +145,7 @@ def test_a_worker_leaves_its_run_to_others_and_is_requeued(
         statuses.append(status(sweep))
 
     monkeypatch.setattr(Worker, "run", train)
-    slurm.answer("squeue", "0 RUNNING None\n")
+    slurm.answer("squeue", "0 RUNNING None N/A\n")
     steps = 7
     assert work(sweep) == 0
     assert statuses == ["running"]
@@ -156,7 +156,7 @@ def test_a_worker_leaves_its_run_to_others_and_is_requeued(
     assert work(sweep) == 0
     assert work(sweep) == 1
     steps = 9
-    slurm.answer("squeue", "0 COMPLETING None\n")
+    slurm.answer("squeue", "0 COMPLETING None N/A\n")
     assert work(sweep) == 0
     assert sum(call == "requeue 12_3" for call in slurm.calls("scontrol")) == 2
 

@@ -147,14 +147,17 @@ def cluster_of_job() -> str:
 def ending_of(job: ThisJob) -> Literal["ending", "cancelled", "requeued"]:
     """Return why Slurm ends this job: `cancelled` by the user or an administrator, `requeued` by Slurm, which starts it
     again, or `ending` at its time limit or for a job that preempts it."""
+    # A job that is being preempted has the state and the reason of a cancelled one.
+    form = "--Format=RestartCnt:12,State:20,Reason:40,PreemptTime:24"
     try:
-        answer = call("squeue", f"--jobs={job.id}", "--noheader", "--Format=RestartCnt:12,State:20,Reason:40").split()
-        restarts, state, reason = int(answer[0]), answer[1], answer[2]
+        answer = call("squeue", f"--jobs={job.id}", "--noheader", form).split()
+        restarts, state, reason, preempted = int(answer[0]), answer[1], answer[2], answer[-1][0].isdigit()
     except (SlurmError, IndexError, ValueError):
         return "ending"
     if restarts > job.restarts:
         return "requeued"
-    return "ending" if state == "RUNNING" or reason in ("TimeLimit", "Preempted") else "cancelled"
+    ended = state in ("COMPLETING", "CANCELLED")
+    return "cancelled" if ended and reason != "TimeLimit" and not preempted else "ending"
 
 
 def requeue(job: ThisJob) -> str:
