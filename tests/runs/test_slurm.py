@@ -109,13 +109,14 @@ def test_a_run_is_lost_if_its_job_was_killed_lately(
     assert found == ([folder, waiting] if lost else [waiting])
 
 
-def test_a_lost_run_fails_with_the_reason_unless_it_continues(write_run: WriteRun) -> None:
+def test_a_lost_run_ends_with_the_reason_unless_it_continues(write_run: WriteRun) -> None:
     folder = write_run("one", status="running", dead=True)
-    end_lost(folder, "why")
+    end_lost(folder, "failed", "why")
     assert shown_status(folder.state()) == "interrupted"
     change_state(folder, lambda state: structs.replace(state, slurm=SlurmJob(id="12")))
-    end_lost(folder, "why")
-    assert (folder.state().status, folder.state().reason) == ("failed", "why")
+    end_lost(folder, "failed", "why")
+    state = folder.state()
+    assert (state.status, state.reason, state.slurm) == ("failed", "why", SlurmJob(id="12"))
 
 
 def test_an_end_that_cannot_be_written_is_a_sentence(write_run: WriteRun, monkeypatch: pytest.MonkeyPatch) -> None:

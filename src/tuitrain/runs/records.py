@@ -188,11 +188,12 @@ class Waiting(Struct, frozen=True, kw_only=True):
 
 
 class SlurmJob(Struct, frozen=True, kw_only=True):
-    """The Slurm job that trains or last trained the run on `node`. Its time limit `ends` it; None: it has none. After
-    a restart of the job, the run reads commands from byte `since` of the control file. `requeued_at` is the run's step
-    when the job was last requeued; None: it never was."""
+    """The Slurm job that trains or last trained the run on `node` of `cluster`. Its time limit `ends` it; None: it has
+    none. After a restart of the job, the run reads commands from byte `since` of the control file. `requeued_at` is the
+    run's step when the job was last requeued; None: it never was."""
 
     id: str
+    cluster: str = ""
     node: str = ""
     ends: float | None = None
     since: Count = 0

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterable
 from contextlib import closing
-from typing import Any
+from typing import Any, Literal
 
 from msgspec import structs
 
@@ -12,8 +12,8 @@ from tuitrain.runs.records import State, Waiting
 from tuitrain.runs.waiting import change_state, record_end, waits_for
 from tuitrain.runs.writer import RunWriter
 
-# Seconds in which Slurm may requeue a job after its run was killed.
-LOST = 3600.0
+# Seconds in which Slurm is asked what became of the job of a run that was killed.
+LOST = 7 * 86400.0
 
 
 def waits_for_slurm(state: State) -> Waiting | None:
@@ -27,8 +27,8 @@ def waiting_runs(runs: Iterable[tuple[RunFolder, State]]) -> list[RunFolder]:
 
 
 def is_lost(state: State) -> bool:
-    """Return whether a job was killed less than `LOST` seconds ago, before it could save the run. Slurm may have
-    requeued it."""
+    """Return whether a job was killed less than `LOST` seconds ago, before it could record how the run ended. Slurm may
+    have requeued it."""
     if state.slurm is None or abs(time.time() - state.heartbeat) > LOST:
         return False
     return shown_status(state) == "interrupted"
@@ -44,8 +44,9 @@ def change_waiting(folder: RunFolder, **changes: Any) -> None:
     change_state(folder, changed)
 
 
-def end_lost(folder: RunFolder, reason: str) -> None:
-    """Record that a run failed because its job was killed, and how, unless another process has continued the run."""
+def end_lost(folder: RunFolder, status: Literal["stopped", "failed"], reason: str) -> None:
+    """Record how a run ended whose job was killed, unless another process has continued it."""
     with closing(RunWriter(folder)) as writer:
         if is_lost(writer.previous):
-            record_end(writer, "failed", reason)
+            writer.update(slurm=writer.previous.slurm)
+            record_end(writer, status, reason)

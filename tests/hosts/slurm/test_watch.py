@@ -12,7 +12,7 @@ from fake_slurm import FakeSlurm
 from hosts.slurm.watched import reason, row
 from tuitrain.cli.parser import parse
 from tuitrain.hosts.slurm import client, watch
-from tuitrain.hosts.slurm.client import Listed
+from tuitrain.hosts.slurm.client import Listed, SlurmError
 from tuitrain.hosts.slurm.reasons import describe
 from tuitrain.hosts.slurm.watch import SlurmWatch, update_waiting
 from tuitrain.runs.folder import RunFolder, shown_status
@@ -163,16 +163,49 @@ def test_a_killed_run_whose_job_waits_again_is_queued(slurm: FakeSlurm, write_ru
     assert "(BeginTime)" in reason(folder)
 
 
-@pytest.mark.parametrize(
-    ("state", "status"), [("OUT_OF_MEMORY", "failed"), ("COMPLETING", "interrupted"), ("RUNNING", "interrupted")]
-)
-def test_slurm_says_why_a_run_was_killed(slurm: FakeSlurm, write_run: WriteRun, state: str, status: str) -> None:
+@pytest.fixture
+def killed(write_run: WriteRun) -> RunFolder:
+    """A run that job 12 trained until it was killed."""
     folder = write_run("killed", status="running", dead=True)
-    change_state(folder, lambda state: structs.replace(state, slurm=SlurmJob(id="12")))
-    slurm.answer("squeue", row(state, "OutOfMemory"))
-    update_waiting([folder])
-    assert shown_status(folder.state()) == status
-    assert ("Slurm job 12 ended: OUT_OF_MEMORY OutOfMemory." in folder.state().reason) == (status == "failed")
+    change_state(folder, lambda state: structs.replace(state, slurm=SlurmJob(id="12", cluster="fake")))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("listed", "accounted", "status", "said"),
+    [
+        (row("OUT_OF_MEMORY", "OutOfMemory"), "", "failed", "ended: OUT_OF_MEMORY OutOfMemory. Continue it:"),
+        (row("COMPLETING"), "", "interrupted", ""),
+        (row("RUNNING"), "", "interrupted", ""),
+        ("", "12|TIMEOUT\n", "failed", "Slurm job 12 ended: TIMEOUT. Continue it: tuitrain submit --resume"),
+        ("", "12|CANCELLED by 1000\n", "stopped", "Slurm job 12 was cancelled."),
+        ("", "12|\x1b[2J\n", "interrupted", ""),
+        ("", "12|REQUEUED\n", "interrupted", ""),
+        ("", "", "failed", "Slurm job 12 ended, and Slurm no longer knows why."),
+    ],
+)
+def test_slurm_says_why_a_run_was_killed(
+    slurm: FakeSlurm, killed: RunFolder, listed: str, accounted: str, status: str, said: str
+) -> None:
+    slurm.answer("squeue", listed)
+    slurm.answer("sacct", accounted)
+    update_waiting([killed])
+    assert shown_status(killed.state()) == status
+    assert said in killed.state().reason
+    assert len(slurm.calls("sacct")) == (not listed)
+
+
+def test_a_run_that_was_killed_on_another_cluster_stays_as_it_is(slurm: FakeSlurm, killed: RunFolder) -> None:
+    slurm.answer("scontrol", "ClusterName = other")
+    update_waiting([killed])
+    assert shown_status(killed.state()) == "interrupted"
+
+
+@pytest.mark.usefixtures("no_slurm")
+def test_a_copy_of_a_killed_run_asks_no_slurm_where_there_is_none(killed: RunFolder, waiting: RunFolder) -> None:
+    update_waiting([killed])
+    with pytest.raises(SlurmError, match="squeue is not on this machine"):
+        update_waiting([killed, waiting])
 
 
 def test_a_slow_slurm_does_not_block_who_looks(slurm: FakeSlurm, waiting: RunFolder, tmp_path: Path) -> None:

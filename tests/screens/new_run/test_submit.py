@@ -55,7 +55,7 @@ async def test_the_table_cancels_and_resubmits(
     slurm.answer("squeue", "12|PENDING|Resources|N/A|n/a|N/A\n")
     app = TuitrainApp(tmp_path / "runs", ThreadHost())
     async with app.run_test(size=(120, 40)) as pilot:
-        await pilot.pause()
+        await until(pilot, lambda: "Slurm no longer knows why" in text(app))
         await pilot.press("r")
         await until(pilot, lambda: isinstance(app.screen, PickList))
         await pilot.press("enter")
@@ -63,7 +63,7 @@ async def test_the_table_cancels_and_resubmits(
         assert shown_status(folder.state()) == "queued"
         slurm.answer("squeue", f"{folder.path}/job.sh\n")
         await pilot.press("s")
-        await until(pilot, lambda: shown_status(folder.state()) == "interrupted")
+        await until(pilot, lambda: shown_status(folder.state()) == "failed")
         assert slurm.calls("scancel") == ["12"]
 
 

@@ -76,7 +76,8 @@ def train_in_job(
     if record.requeued_at is not None or epochs == state.epochs:
         epochs = None  # The checkpoint contains them.
     left = seconds_left(job.id)
-    record = structs.replace(record, node=job.node, ends=None if left is None else time.time() + left)
+    ends = None if left is None else time.time() + left
+    record = structs.replace(record, cluster=cluster_of_job(), node=job.node, ends=ends)
     retry_owned(lambda: change_state(folder, lambda state: structs.replace(state, slurm=record)), inbox.leaving)
     state = retry_owned(lambda: train(inbox, epochs), inbox.leaving)
     if state.status == "queued":

@@ -11,11 +11,19 @@ from typing import Literal
 from msgspec import structs
 
 from tuitrain.errors import RunError
-from tuitrain.hosts.slurm.client import ENDED, Listed, SlurmError, accounted_states, cluster_name, my_jobs
+from tuitrain.hosts.slurm.client import (
+    ENDED,
+    Listed,
+    SlurmError,
+    accounted_states,
+    cluster_name,
+    has_slurm,
+    my_jobs,
+)
 from tuitrain.hosts.slurm.reasons import describe
 from tuitrain.hosts.subprocesses import last_line
 from tuitrain.runs.folder import RunFolder
-from tuitrain.runs.records import Waiting
+from tuitrain.runs.records import State, Waiting
 from tuitrain.runs.slurm import change_waiting, end_lost, is_lost, waits_for_slurm
 from tuitrain.runs.sweeps.folder import SweepFolder
 from tuitrain.runs.waiting import end_waiting, wait
@@ -27,8 +35,6 @@ INTERVAL, IDLE_INTERVAL, IDLE_AFTER = 15.0, 300.0, 600.0
 RUNS_INTERVAL = 1.0
 # Seconds after the end of a job in which this machine may still see an old state of its run, over NFS.
 SETTLED = 60.0
-# The states of a job that Slurm ended before it could save its run.
-KILLED = ("DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "TIMEOUT")
 # Seconds that a submission may take.
 SUBMISSION = 600.0
 
@@ -67,14 +73,16 @@ class SlurmWatch:
 
 def update_waiting(waiting: Sequence[RunFolder | SweepFolder]) -> None:
     """Ask Slurm once about all runs and sweeps, and record why they wait or that their job has ended. Skip those of
-    other users and clusters. Raise SlurmError if Slurm does not answer. Then no record changes; if only its accounting
-    does not answer, the runs whose jobs squeue no longer lists keep their records."""
-    if not waiting:
+    other users and clusters, and runs that were killed on a machine without Slurm. Raise SlurmError if Slurm does not
+    answer. Then no record changes; if only its accounting does not answer, the runs whose jobs squeue no longer lists
+    keep their records."""
+    # Runs that were killed may have been copied here from a cluster.
+    if not waiting or not (has_slurm() or any(map(_waits, waiting))):
         return
     asked, cluster = time.time(), cluster_name()
     jobs = my_jobs()
     by_id = {job.id: job for job in jobs}
-    unlisted: list[tuple[RunFolder, Waiting]] = []
+    unlisted: list[tuple[RunFolder, State]] = []
     for folder in waiting:
         # A run that its job starts at this moment, or that cannot be read, has nothing to record.
         with suppress(RunError, OSError):
@@ -82,27 +90,26 @@ def update_waiting(waiting: Sequence[RunFolder | SweepFolder]) -> None:
                 continue
             if isinstance(folder, SweepFolder):
                 _update_sweep(folder, jobs, cluster, asked - SETTLED)
-            elif record := _update_run(folder, by_id, cluster, asked):
-                unlisted.append((folder, record))
+            elif state := _update_run(folder, by_id, cluster, asked):
+                unlisted.append((folder, state))
     _end_unlisted(unlisted)
 
 
-def _update_run(folder: RunFolder, jobs: dict[str, Listed], cluster: str, asked: float) -> Waiting | None:
-    """Record why a run waits or that its job has ended. Return the run's record if squeue no longer lists the job."""
+def _waits(folder: RunFolder | SweepFolder) -> bool:
+    with suppress(RunError):
+        return isinstance(folder, SweepFolder) or waits_for_slurm(folder.state()) is not None
+    return False
+
+
+def _update_run(folder: RunFolder, jobs: dict[str, Listed], cluster: str, asked: float) -> State | None:
+    """Record why a run waits or that its job has ended. Return the run's state if squeue no longer lists the job."""
     state = folder.state()
     waiting = waits_for_slurm(state)
     if waiting is None:
-        job = jobs.get(state.slurm.id) if state.slurm and is_lost(state) else None
-        if job is not None and job.state == "PENDING":
-            record = Waiting(by="slurm", since=asked, job=job.id, reason=describe(job), cluster=cluster)
-            wait(folder, record)
-        elif job is not None and job.state in KILLED:
-            # The killed process could not record the reason.
-            resume = f"Continue it: tuitrain submit --resume {plain(folder.id)}"
-            end_lost(folder, f"Slurm job {job.id} ended: {job.state} {job.reason}. {resume}")
-    elif waiting.cluster not in ("", cluster):
+        return _update_lost(folder, state, jobs, cluster, asked)
+    if waiting.cluster not in ("", cluster):
         return None
-    elif not waiting.job:
+    if not waiting.job:
         if waiting.since < asked - SUBMISSION:
             end_waiting(folder, "slurm", "failed", "The submission was interrupted. Look for its job with: squeue --me")
     elif (job := jobs.get(waiting.job)) is not None and job.state not in ENDED:
@@ -110,9 +117,35 @@ def _update_run(folder: RunFolder, jobs: dict[str, Listed], cluster: str, asked:
             change_waiting(folder, reason=describe(job))
     elif max(waiting.since, _end(job)) < asked - SETTLED:
         if job is None:
-            return waiting
+            return state
         _record_end(folder, waiting, f"{job.state} {job.reason}")
     return None
+
+
+def _update_lost(folder: RunFolder, state: State, jobs: dict[str, Listed], cluster: str, asked: float) -> State | None:
+    """Record that Slurm has requeued the job of a run that was killed, or how the job ended. Return the run's state if
+    squeue no longer lists the job."""
+    if state.slurm is None or state.slurm.cluster not in ("", cluster) or not is_lost(state):
+        return None
+    job = jobs.get(state.slurm.id)
+    if job is None:
+        return state
+    if job.state == "PENDING":
+        wait(folder, Waiting(by="slurm", since=asked, job=job.id, reason=describe(job), cluster=cluster))
+    elif job.state in ENDED:
+        _record_lost(folder, job.id, f"{job.state} {job.reason}")
+    return None
+
+
+def _record_lost(folder: RunFolder, job: str, how: str) -> None:
+    """Record how the job of a run ended that was killed and could not record it; `how` is empty if Slurm does not know
+    the job."""
+    name = f"Slurm job {plain(job, 60)}"
+    if how.startswith("CANCELLED"):
+        end_lost(folder, "stopped", f"{name} was cancelled.")
+        return
+    ended = f"ended: {how}." if how else "ended, and Slurm no longer knows why."
+    end_lost(folder, "failed", f"{name} {ended} Continue it: tuitrain submit --resume {plain(folder.id)}")
 
 
 def _end(job: Listed | None) -> float:
@@ -122,17 +155,26 @@ def _end(job: Listed | None) -> float:
     return 0.0
 
 
-def _end_unlisted(unlisted: list[tuple[RunFolder, Waiting]]) -> None:
+def _end_unlisted(unlisted: list[tuple[RunFolder, State]]) -> None:
     """Ask accounting once how the jobs that squeue no longer lists ended, and record it."""
-    states = accounted_states(waiting.job for _, waiting in unlisted)
-    for folder, waiting in unlisted:
-        how = states.get(waiting.job, "")
+    states = accounted_states(_job(state) for _, state in unlisted)
+    for folder, state in unlisted:
+        how = states.get(_job(state), "")
         if how and how.partition(" ")[0] not in ENDED:
             continue
         with suppress(RunError, OSError):
+            if (waiting := waits_for_slurm(state)) is None:
+                _record_lost(folder, _job(state), how)
             # The run may have been submitted again while accounting was slow.
-            if waits_for_slurm(folder.state()) == waiting:
+            elif waits_for_slurm(folder.state()) == waiting:
                 _record_end(folder, waiting, how)
+
+
+def _job(state: State) -> str:
+    """Return the job that the run waits for, or that trained it last."""
+    if waiting := waits_for_slurm(state):
+        return waiting.job
+    return state.slurm.id if state.slurm else ""
 
 
 def _record_end(folder: RunFolder, waiting: Waiting, how: str) -> None:
