@@ -5,6 +5,8 @@
 The parts are in the order of their importance. The table names a part that is left out because the time is over.
 Requires a CUDA device, and real MNIST in TUITRAIN_TEST_DATA, a folder with MNIST/raw. The photos are noise of 224
 pixels, because their content does not change the speed.
+
+A script in this folder must not be called cuda.py: torch would import it in place of the package `cuda`.
 """
 
 import re

@@ -87,6 +87,8 @@ def test_the_reason_stands_before_the_advice_of_pip() -> None:
     assert reason_of(lines) == "Cannot install a because b"
     assert reason_of(["Collecting a", "Traceback", "OSError: e", ""]) == "OSError: e"
     assert reason_of([]) == ""
+    lines.insert(1, "The user requested (constraint) a<=2.1")
+    assert reason_of(lines) == "Cannot install a because a constraint in pip's settings requires a<=2.1"
 
 
 @pytest.mark.usefixtures("fake_pip")

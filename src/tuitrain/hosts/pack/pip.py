@@ -16,6 +16,8 @@ from tuitrain.text import plain
 _FULL = tuple(os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT))
 # Below this number of free bytes, pip fails for reasons that it does not always print.
 _LOW = 2**24
+# How pip begins the line about a version that its settings exclude.
+_CONSTRAINT = "The user requested (constraint) "
 
 
 def pip_command() -> list[str]:
@@ -76,4 +78,7 @@ def reason_of(lines: Sequence[str]) -> str:
     # This line only follows the reason.
     errors = [line for line in errors if not line.startswith("ResolutionImpossible")]
     last = (errors or [line for line in lines if line] or [""])[-1]
+    constraints = [line.removeprefix(_CONSTRAINT) for line in lines if line.startswith(_CONSTRAINT)]
+    if constraints:
+        last = f"{last.partition(' because ')[0]} because a constraint in pip's settings requires {constraints[0]}"
     return plain(last.strip().rstrip("."), 200)
