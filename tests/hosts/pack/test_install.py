@@ -5,6 +5,7 @@ import platform
 import shutil
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
@@ -141,6 +142,11 @@ def test_default_folder_and_options(server: Server) -> None:
     assert done.returncode == 0, done.stderr
     assert server.log.read_text().startswith(f"-m venv --system-site-packages -- {server.bundle}/venv\n")
     assert "train -c run.toml --trust\n" in done.stdout
+    seen = server.bundle / f"venv/lib/python{HERE}/site-packages/server.pth"
+    if sys.prefix == sys.base_prefix:
+        assert not seen.exists()
+    else:
+        assert seen.read_text() == f"{sysconfig.get_path('purelib')}\n"
 
 
 def test_what_this_machine_lacks(server: Server) -> None:

@@ -84,6 +84,15 @@ if [ -z "$made" ]; then
         esac
         fail "$venv cannot be created: $(printf '%s\n' "$output" | tail -n 1)"
     fi
+    # A virtual environment that is made from another one does not see the packages of that one.
+    [ -z "$WITHOUT_TORCH" ] || "$python" - "$venv" <<'PACKAGES' || fail "$venv cannot be written"
+import os, sys, sysconfig
+if sys.prefix != sys.base_prefix:
+    folder = sysconfig.get_path("purelib", "venv", {"base": sys.argv[1]})
+    os.makedirs(folder, exist_ok=True)
+    with open(os.path.join(folder, "server.pth"), "w") as file:
+        file.write(sysconfig.get_path("purelib") + "\n")
+PACKAGES
     problem=$(check "$venv/bin/python" "remove $venv") || fail "$venv/bin/python does not run; remove $venv"
     [ -z "$problem" ] || fail "$problem"
 fi
