@@ -10,7 +10,7 @@ from hosts.queue.queue_runs import queued, start_queue
 from tuitrain.runs.folder import RunFolder
 from tuitrain.runs.follower import Follower
 
-RUNS, KILLS = 5, 10
+RUNS, KILLS = 8, 10
 # Seconds within which the queue is killed after its start.
 LONGEST = 1.2
 
