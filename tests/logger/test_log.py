@@ -195,8 +195,11 @@ def test_the_summary_has_a_value_as_soon_as_it_is_logged(tmp_path: Path) -> None
 
 def test_the_summary_of_a_run_that_writes_nothing_has_the_last_values(tmp_path: Path) -> None:
     run = tuitrain.init(mode="disabled", runs_dir=tmp_path / "runs")
-    for loss in (2.0, 1.0):
-        tuitrain.log({"train": {"loss": loss}}, sync=False)
+    loss = np.array(2.0)
+    for _ in range(2):
+        tuitrain.log({"train": {"loss": loss, "picture": object()}}, sync=False)
+        loss -= 1
+    tuitrain.log(None)  # type: ignore[arg-type]
     assert run.summary["train/loss"] == 1.0
     assert dict(run.summary) == {"train/loss": 1.0}
     run.finish()

@@ -12,7 +12,7 @@ from tuitrain.logger.facts import Facts, Summary
 from tuitrain.logger.ignored import ignored
 from tuitrain.logger.messages import Notes
 from tuitrain.logger.processes import is_worker
-from tuitrain.logger.values import Value, clean_name, flatten, take
+from tuitrain.logger.values import Value, clean_name, flatten, read_value, take
 from tuitrain.logger.writing import LogWriter
 from tuitrain.runs.catalog import edit
 from tuitrain.runs.records import RunInfo, SplitName, Status
@@ -29,8 +29,8 @@ class Run:
 
     def __init__(self, config: Facts, notes: Notes, writer: LogWriter | None) -> None:
         self.config = config
-        self._unwritten: dict[str, Any] = {}
-        self.summary = writer.summary if writer else Summary(lambda: self._unwritten)
+        self._unwritten: dict[Any, Value] = {}
+        self.summary = writer.summary if writer else Summary(self._last_unwritten)
         self._notes, self._writer, self._why = notes, writer, ""
         self._folder = writer.folder if writer else None
         self._step = self._logged_step = 0
@@ -146,9 +146,15 @@ class Run:
     def _keep_unwritten(self, data: Mapping[Any, Any]) -> None:
         if not self._why:
             with suppress(Exception):
-                self._unwritten.update(flatten(data, "/"))
+                for name, value in flatten(data, "/"):
+                    # A tensor itself would keep its graph, with all activations, in memory.
+                    if (taken := take(value)) is not None:
+                        self._unwritten[name] = taken
         elif not is_worker():
             self._notes.once("inert", self._why)
+
+    def _last_unwritten(self) -> Mapping[Any, float]:
+        return {name: read_value(value) for name, value in self._unwritten.items()}
 
     @property
     def should_stop(self) -> bool:

@@ -61,6 +61,10 @@ def take(value: Any) -> Value | None:
     return to_float(value) if hasattr(value, "__float__") else None
 
 
+def read_value(value: Value) -> float:
+    return value.read() if isinstance(value, OnDevice) else to_float(value)
+
+
 def to_float(value: Any) -> float:
     try:
         return float(value)

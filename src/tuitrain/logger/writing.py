@@ -18,7 +18,7 @@ from tuitrain.logger.facts import Facts, Summary
 from tuitrain.logger.messages import Notes
 from tuitrain.logger.scores import Scores
 from tuitrain.logger.steering import Steering
-from tuitrain.logger.values import OnDevice, Value, clean_name, to_float
+from tuitrain.logger.values import Value, clean_name, read_value
 from tuitrain.runs.external.hparams import by_setting
 from tuitrain.runs.records import Status
 from tuitrain.runs.rows import Event, Values, encode, spelled
@@ -165,7 +165,7 @@ class LogWriter:
 
     def _read(self, value: Value) -> float | None:
         try:
-            return value.read() if isinstance(value, OnDevice) else to_float(value)
+            return read_value(value)
         except Exception as error:
             self._notes.once("device", f"a tensor cannot be copied from its device: {error}")
             return None
