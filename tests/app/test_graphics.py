@@ -165,6 +165,19 @@ async def test_a_terminal_with_sixels_gets_them(
     await run(runs_dir, session)
 
 
+async def test_the_same_choice_draws_nothing_again(runs_dir: Path) -> None:
+    async def session(app: TuitrainApp, pilot: Pilot[object], _: GraphicsTerminal) -> None:
+        await app.pop_screen()
+        app.set_pictures("sixel")
+        images = app.images
+        assert images is not None
+        app.set_pictures("sixel")
+        assert app.images is images
+        await pilot.pause()
+
+    await run(runs_dir, session)
+
+
 async def test_an_exported_screen_shows_pictures_as_text(runs_dir: Path) -> None:
     async def session(app: TuitrainApp, pilot: Pilot[object], terminal: GraphicsTerminal) -> None:
         await answer("kitty(0.41.1)")(app, pilot, terminal)

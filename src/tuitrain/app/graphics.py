@@ -54,7 +54,8 @@ class Graphics(Appearance):
         kind = {"kitty": Images, "sixel": SixelImages}.get(self._choice)
         if self._choice == "auto" and not self.no_color:
             kind = Images if self._draws_pictures else SixelImages if self._draws_sixels else None
-        if kind is not (self.images and type(self.images)):
+        # Without pictures yet, `images` is false.
+        if kind is not (None if self.images is None else type(self.images)):
             self.use_images(kind and kind())
 
     async def _follow_tmux(self) -> None:

@@ -7,7 +7,7 @@ import termios
 
 from textual.geometry import Size
 
-# The pixels of a cell if the terminal does not report them. To sixels, all cells of Windows Terminal have this size.
+# The pixels of a cell if the terminal does not report them. Windows Terminal scales sixels to cells of this size.
 _USUAL_CELL = Size(10, 20)
 
 

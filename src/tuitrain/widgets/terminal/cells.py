@@ -120,7 +120,7 @@ class Cells:
 
 
 def _continues(pen: Pen, wanted: Pen, char: str) -> bool:
-    """Return whether text in the style of `pen` may go on with a cell, which is no picture."""
+    """Return whether a cell is text that looks as wanted if it is written in the style of `pen`."""
     return char != "" and char[0] != PLACEHOLDER and not _change(pen, wanted, char == " ")[0]
 
 

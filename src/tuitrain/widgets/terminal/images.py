@@ -104,7 +104,7 @@ class SixelImages(Images):
     and the app draws the parts that appear."""
 
     def take_commands(self, shown: Set[int]) -> str:
-        super().take_commands(shown)
+        self._needed = set(shown)
         return ""
 
     def delete_all(self) -> str:

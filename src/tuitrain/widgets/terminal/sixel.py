@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-# More colors hardly look better, and take as many bytes more.
+# More colors hardly look better, and take more bytes.
 _COLORS = 64
 # The index of pixels that stay as they are.
 _CLEAR = 255
