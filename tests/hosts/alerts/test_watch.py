@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,9 @@ def test_what_a_killed_watcher_missed_is_reported_by_the_next_one(
     gone = {"host": os.uname().nodename, "boot": "other", "pid": 1, "born": 1.0}
     before, missed = (write_run(name, status="running") for name in ("before", "missed"))
     change(before, process=gone, heartbeat=time.time() - 60)
+    # Another tool logs seldom: this run was active when the watcher looked last.
+    (runs_dir / "tool").mkdir()
+    (runs_dir / "tool" / "metrics.jsonl").write_text(f'{{"step": 1, "loss": 0.5, "time": {time.time() - 250}}}\n')
     lines: list[str] = []
     rounds = iter([False, False, True])
 
@@ -95,9 +99,10 @@ def test_what_a_killed_watcher_missed_is_reported_by_the_next_one(
     with pytest.raises(KeyboardInterrupt):
         watchers.watch(runs_dir, lines.append, lambda: next(rounds) and killed())
     change(missed, process=gone, heartbeat=time.time())
+    monkeypatch.setattr("tuitrain.runs.external.follower.SILENCE", 200)
     for _ in range(2):
-        watchers.watch(runs_dir, lines.append, iter([False, False, True, True]).__next__)
-    assert [line.partition(" (")[0] for line in lines] == ["missed interrupted"]
+        watchers.watch(runs_dir, lines.append, chain([False] * 3, repeat(True)).__next__)
+    assert [line.partition(" (")[0] for line in lines] == ["missed interrupted", "tool finished"]
 
 
 def test_a_folder_that_is_empty_for_a_while_loses_no_run(

@@ -22,7 +22,8 @@ from tuitrain.text import plain
 
 # Seconds between two looks.
 INTERVAL = 5.0
-# Seconds after its last look for which runs are reported that ended without a watcher, as by a restart of the machine.
+# If a watcher was killed, such as by a restart of the machine, the next one reports what ended meanwhile, for this many
+# seconds.
 MISSED = 86_400.0
 
 
@@ -30,7 +31,7 @@ def watch(folder: Path, report: Callable[[str], None], stopping: Callable[[], bo
     """Look at the runs of `folder` until `stopping()`; `report` each alert and send it to the user's addresses. Raise
     OwnedError if a process of this user already does so."""
     owner_file, gpus = _owner_file(folder), GpuWatch()
-    # It remains if a signal or a restart of the machine ends the watcher.
+    # The time of the last look. The file remains if a signal or a restart of the machine ends the watcher.
     looked = owner_file.with_suffix(".looked")
     watcher = Watcher(folder, _since(looked))
     alerts = watcher.look(time.monotonic())
@@ -62,12 +63,13 @@ def watch(folder: Path, report: Callable[[str], None], stopping: Callable[[], bo
 
 
 def _since(looked: Path) -> float:
-    """Return the time from which an earlier watcher has missed what happened to the runs; infinity without one."""
+    """Return the time after which no watcher has looked at the runs; infinity if the last one was stopped, or was
+    killed too long ago."""
     try:
         last = looked.stat().st_mtime
     except OSError:
         return inf
-    # A run writes its heartbeat at least once between two looks.
+    # A run that was active at the last look wrote its heartbeat at most this long before.
     return last - INTERVAL if time.time() - last < MISSED else inf
 
 

@@ -19,6 +19,7 @@ from tuitrain.runs.catalog.follow import follow
 from tuitrain.runs.catalog.index import RunIndex
 from tuitrain.runs.catalog.listing import Entry
 from tuitrain.runs.follower import Follower
+from tuitrain.runs.process import SILENCE
 from tuitrain.runs.records import ACTIVE
 from tuitrain.text import plain
 
@@ -79,7 +80,7 @@ class Watched:
 
 class Watcher:
     """A watcher that finds alerts in the runs of a folder. It ignores runs that ended before its first look, except
-    those that were alive at or after the time `since`, which nobody has watched since then."""
+    those that were still active at the time `since`, when the watcher before it looked last."""
 
     def __init__(self, folder: Path, since: float = inf) -> None:
         self._folder, self._index, self._since = folder, RunIndex(folder), since
@@ -109,7 +110,7 @@ class Watcher:
             watched = self._watched.get(run.folder.id)
             if watched is None:
                 watched = self._watched[run.folder.id] = Watched(run, now)
-                if run.state.heartbeat < self._since:
+                if _last_active(run) < self._since:
                     continue
                 watched.status = "running"
             if watched.status in ACTIVE and (ended := _ended(run)):
@@ -162,6 +163,12 @@ def _ended(run: Entry) -> Alert | None:
 def _by_others(run: Entry) -> bool:
     """Return whether another program trains the run."""
     return run.folder.read_only
+
+
+def _last_active(run: Entry) -> float:
+    """Return the last time at which a run was active, or may have been."""
+    # A run of another tool counts as running for a while after its newest value.
+    return run.state.heartbeat + (0 if run.folder.editable else SILENCE)
 
 
 def _progress(run: Entry) -> tuple[int, int, str, float]:
