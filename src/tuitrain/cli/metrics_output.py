@@ -1,5 +1,5 @@
 """Print the metrics of evaluations, and what their predictions add: intervals, calibration and the effect of a
-threshold. NumPy, which is slow to import, is imported only then."""
+threshold. Importing this module does not import NumPy, which is slow."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 
 def print_metrics(folder: RunFolder, evaluations: Sequence[Evaluation | None], threshold: float | None) -> None:
-    """Print the metrics of each evaluation, with intervals and the effect of `threshold` if its predictions are
-    stored. Raise RunError if there are no metrics."""
+    """Print the metrics of each evaluation, with intervals if its predictions are stored, and the effect of
+    `threshold`. Raise RunError if there are no metrics."""
     shown = [evaluation for evaluation in evaluations if evaluation is not None]
     if not any(evaluation.metrics for evaluation in shown):
         raise RunError(f"{plain(folder.id)} has no metrics.", f"Make them with: tuitrain evaluate {plain(folder.id)}")
@@ -29,8 +29,12 @@ def print_metrics(folder: RunFolder, evaluations: Sequence[Evaluation | None], t
     for number, evaluation in enumerate(shown):
         print_line("\n" * (number > 0) + title(evaluation))
         write_table(metric_lines(folder, evaluation), right=(1, 2))
+        if threshold is None:
+            continue
         predictions = folder.predictions_of(evaluation)
-        if threshold is not None and predictions is not None:
+        if predictions is None:
+            print_line(f"threshold {units.percent(threshold)}: unknown effect, because the predictions are not stored")
+        else:
             _print_threshold(_threshold(predictions, evaluation.classes, threshold))
 
 
@@ -47,7 +51,7 @@ def _print_threshold(found: dict[str, Any]) -> None:
 
 
 def predictions_document(folder: RunFolder, evaluation: Evaluation, threshold: float | None) -> dict[str, Any]:
-    """Return for JSON what the predictions of an evaluation add to its metrics, with null if they are not stored."""
+    """Return for JSON what the predictions of an evaluation add to its metrics; null if they are not stored."""
     predictions = folder.predictions_of(evaluation)
     if predictions is None:
         return {"intervals": None, "calibration": None, "threshold": None}
@@ -65,7 +69,8 @@ def predictions_document(folder: RunFolder, evaluation: Evaluation, threshold: f
 
 
 def _threshold(predictions: "Predictions", classes: Sequence[str], threshold: float) -> dict[str, Any]:
-    """Return the effect of rejecting the images whose highest probability is below `threshold`, and on each class."""
+    """Return for JSON what rejecting the images whose highest probability is below `threshold` changes, for all images
+    and for each class."""
     from tuitrain.analysis.metrics.thresholds import effect
 
     effects = [effect(predictions, threshold, label) for label in range(len(classes))]
