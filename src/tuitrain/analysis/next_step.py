@@ -28,8 +28,8 @@ TITLES: dict[StepKind, str] = {
     "less_regularization": "less regularization, or a larger network",
     "none": "none",
 }
-# The smallest share of wrong labels that counts, alone and relative to the error rate. Weak features let labels look
-# wrong that are not: 4 % of the correct labels of 2,500 photos where 23 % of the nearest images err, 8 % where 49 % do.
+# The smallest share of wrong labels that counts, alone and relative to the error rate. Weak features let correct labels
+# look wrong: 4 % of those of 2,500 photos where the nearest images have another class for 23 %, 8 % where for 49 %.
 WRONG_LABELS, WRONG_SHARE = 0.01, 0.4
 # The last part of the epochs, and the smallest relative fall of the validation loss in it that suggests more epochs.
 RECENT, FALL = 0.2, 0.02

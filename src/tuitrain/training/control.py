@@ -86,7 +86,7 @@ class ControlledLoop:
         self.setup, self.config, self.writer, self.inbox = setup, setup.config, writer, inbox
         self._epochs, self._schedule = epochs, schedule
         self.progress = TrainingProgress(lr=setup.config.optimizer.lr, epochs=setup.config.training.epochs)
-        # A row covers at most one epoch, however large log_every is; the last one of an epoch may cover more steps.
+        # The last row of an epoch may cover nearly twice log_every steps, but no row covers more than one epoch.
         batches_per_row = 2 * setup.log_every * setup.config.optimizer.accumulate
         self.metrics = build_metrics(setup, min(batches_per_row, setup.batches_per_epoch))
         self._last_checkpoint = writer.folder.checkpoints / "last.safetensors"

@@ -135,8 +135,8 @@ class Setup:
         if self.config.training.log_every != "auto":
             return step % self.log_every == 0
         # The last batch of an epoch may be small, and its row alone would be an outlier of the curve.
-        alone = step > 1 and -step % self.steps_per_epoch < self.log_every
-        return not alone and (step % self.log_every == 0 or step in FIRST_ROWS)
+        at_end = step > 1 and -step % self.steps_per_epoch < self.log_every
+        return not at_end and (step % self.log_every == 0 or step in FIRST_ROWS)
 
     @cached_property
     def class_weights(self) -> Tensor | None:

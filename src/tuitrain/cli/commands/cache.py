@@ -44,8 +44,7 @@ def _clear(files: list[PixelFile], names: list[str], json: bool) -> int:
     if json:
         print_json([_document(file) for file in chosen])
     else:
-        images = counted(len(chosen), "file")
-        print_message(f"Removed {images}, {units.size(sum(file.size for file in chosen))}.")
+        print_message(f"Removed {counted(len(chosen), 'file')}, {units.size(sum(file.size for file in chosen))}.")
     return 0
 
 

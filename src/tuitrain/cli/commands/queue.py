@@ -97,11 +97,7 @@ def _print_end(waiting: list[Entry], *, empty: bool) -> None:
         print_message("The queue is empty." if empty else end)
         return
     held = sum(record.held for run in waiting if (record := in_queue(run.state)))
-    print_message(f"{end} {_runs(len(waiting))} left, {held} of them held. See: tuitrain queue list")
-
-
-def _runs(count: int) -> str:
-    return counted(count, "run")
+    print_message(f"{end} {counted(len(waiting), 'run')} left, {held} of them held. See: tuitrain queue list")
 
 
 def _waiting(options: argparse.Namespace) -> list[Entry]:

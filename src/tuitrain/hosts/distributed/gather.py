@@ -39,14 +39,14 @@ def gather(node: LeadingNode, writer: RunWriter, inbox: Inbox, allowed_key: str)
     while len(joined := node.joined()) < node.wanted:
         if time.monotonic() > deadline:
             raise TrainingError(
-                f"Only {len(joined)} of {_nodes(node.wanted)} joined within {ceil(WAIT / 60)} minutes.",
+                f"Only {len(joined)} of {counted(node.wanted, 'node')} joined within {ceil(WAIT / 60)} minutes.",
                 "Resume the run when the machines are free.",
             )
         if not can_join():
             raise TrainingError("srun ended before the other nodes had joined.", "The run's log may say why.")
         _log_changes(writer, known, joined)
         known = joined
-        report(f"waiting for {node.wanted - len(joined)} of {_nodes(node.wanted + 1)}{hint}", None)
+        report(f"waiting for {node.wanted - len(joined)} of {counted(node.wanted + 1, 'node')}{hint}", None)
         time.sleep(INTERVAL)
     _log_changes(writer, known, joined)
     node.start(list(joined))
@@ -57,10 +57,10 @@ def _invite(node: LeadingNode, writer: RunWriter, allowed_key: str) -> tuple[str
     screen, and a function that says whether nodes may still join."""
     folder = writer.folder
     if in_job_of(node.wanted + 1):
-        writer.log(f"waits for {_nodes(node.wanted)} of the Slurm job")
+        writer.log(f"waits for {counted(node.wanted, 'node')} of the Slurm job")
         return "", join_from_other_nodes(folder, node.wanted + 1, node.endpoint, allowed_key)
     command = f"tuitrain join {shlex.quote(str(folder.path.absolute()))} --at {node.endpoint}"
-    writer.log(f"waits for {_nodes(node.wanted)}. Run on each: {plain(command, 1000)}")
+    writer.log(f"waits for {counted(node.wanted, 'node')}. Run on each: {plain(command, 1000)}")
     # The last digits of the id suffice in the runs folder.
     short = f": tuitrain join {plain(folder.id.rpartition('-')[2])} --at {node.endpoint}"
     return short, lambda: True
@@ -71,7 +71,3 @@ def _log_changes(writer: RunWriter, known: dict[int, str], joined: dict[int, str
         writer.log(f"node {joined[ticket]} has joined")
     for ticket in known.keys() - joined.keys():
         writer.log(f"node {known[ticket]} has left")
-
-
-def _nodes(count: int) -> str:
-    return counted(count, "node")

@@ -26,7 +26,7 @@ def check_slurm() -> Iterator[Finding]:
 
 
 def check_alerts(runs_dir: Path) -> Iterator[Finding]:
-    """Read the user's addresses, but send nothing."""
+    """Check the addresses of the user, without sending anything, and whether a process watches `runs_dir`."""
     try:
         count = len(load_addresses())
     except ConfigError as error:

@@ -138,8 +138,7 @@ def _update_lost(folder: RunFolder, state: State, jobs: dict[str, Listed], clust
 
 
 def _record_lost(folder: RunFolder, job: str, how: str) -> None:
-    """Record how the job of a run ended that was killed and could not record it; `how` is empty if Slurm does not know
-    the job."""
+    """Record how the job of a run that was killed ended; `how` is empty if Slurm does not know the job."""
     name = f"Slurm job {plain(job, 60)}"
     if how.startswith("CANCELLED"):
         end_lost(folder, "stopped", f"{name} was cancelled.")

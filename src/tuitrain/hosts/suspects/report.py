@@ -5,8 +5,8 @@ from msgspec import Struct
 from tuitrain.analysis import units
 from tuitrain.text import plain
 
-# With good features, the labels that similar images contradict and those that are likely wrong are nearly the same. The
-# difference is 3 % of the digits' labels with 5 % of them replaced, and 20 % or more for photos with weak features.
+# With good features, nearly all labels that similar images contradict are also likely wrong. The difference is 3 % of
+# the digits' labels if 5 % of them are replaced, and at least 20 % of those of photos with weak features.
 WEAK = 0.1
 
 
@@ -59,7 +59,7 @@ class Report(Struct, frozen=True):
 
     @property
     def warning(self) -> str:
-        """Say that the network's features are too weak to tell wrong labels from hard images, or nothing."""
+        """A warning that the network's features are too weak to tell wrong labels from hard images, or empty."""
         images = max(1, len(self.suspects))
         contradicted = sum(each.margin < 0 for each in self.suspects) / images
         if contradicted - sum(each.wrong for each in self.suspects) / images < WEAK:
