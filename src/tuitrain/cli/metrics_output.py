@@ -23,7 +23,7 @@ def print_metrics(folder: RunFolder, evaluations: Sequence[Evaluation | None], t
     `threshold`. Raise RunError if there are no metrics."""
     shown = [evaluation for evaluation in evaluations if evaluation is not None]
     if not any(evaluation.metrics for evaluation in shown):
-        raise RunError(f"{plain(folder.id)} has no metrics.", f"Make them with: tuitrain evaluate {plain(folder.id)}")
+        raise RunError(f"{plain(folder.id)} has no metrics.", _remedy(folder))
     from tuitrain.analysis.metrics.tables import metric_lines, title
 
     for number, evaluation in enumerate(shown):
@@ -36,6 +36,14 @@ def print_metrics(folder: RunFolder, evaluations: Sequence[Evaluation | None], t
             print_line(f"threshold {units.percent(threshold)}: unknown effect, because the predictions are not stored")
         else:
             _print_threshold(_threshold(predictions, evaluation.classes, threshold))
+
+
+def _remedy(folder: RunFolder) -> str:
+    if not folder.read_only:
+        return f"Make them with: tuitrain evaluate {plain(folder.id)}"
+    if folder.editable:
+        return "A script stores predictions, and thereby metrics, with log_predictions."
+    return "tuitrain reads no predictions of other tools."
 
 
 def _print_threshold(found: dict[str, Any]) -> None:
