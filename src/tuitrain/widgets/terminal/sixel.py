@@ -56,7 +56,7 @@ def _joined(parts: Iterable[Part]) -> Iterator[Part]:
         yield last
 
 
-@lru_cache(256)
+@lru_cache(64)
 def sixels(picture: Picture, area: Size, part: Region, cell: Size) -> str:
     """Return the sequence that draws the cells `part` of a picture, which fills `area` as far as its proportions allow.
     `cell` is the size of a cell in pixels."""
@@ -69,11 +69,11 @@ def sixels(picture: Picture, area: Size, part: Region, cell: Size) -> str:
     # The second parameter, 1, keeps the pixels that get no color.
     out = [f'\x1bP0;1q"1;1;{width};{height}'.encode()]
     out += [f"#{index};2;{';'.join(str(round(value / 2.55)) for value in palette[index])}".encode() for index in used]
-    out += [_band(pixels[top : top + 6]) for top in range(0, height, 6)]
-    return (b"".join(out) + b"\x1b\\").decode() if used else ""
+    bands = b"-".join(_band(pixels[top : top + 6]) for top in range(0, height, 6))
+    return (b"".join(out) + bands + b"\x1b\\").decode() if used else ""
 
 
-@lru_cache(64)
+@lru_cache(32)
 def _indexed(picture: Picture, width: int, height: int) -> "tuple[NDArray[np.uint8], list[tuple[int, int, int]]]":
     """Return a picture in the middle of (height, width) pixels as the indices of its colors, and these colors."""
     import numpy as np
@@ -101,7 +101,7 @@ def _band(pixels: "NDArray[np.uint8]") -> bytes:
     for row, indices in enumerate(at.reshape(pixels.shape)):
         codes[indices, np.arange(pixels.shape[1])] += 1 << row
     colors = [b"#%d%s" % (i, line.tobytes().rstrip(b"?")) for i, line in zip(used, codes, strict=True) if i != _CLEAR]
-    return _REPEATED.sub(_counted, b"$".join(colors)) + b"-"
+    return _REPEATED.sub(_counted, b"$".join(colors))
 
 
 def _counted(codes: re.Match[bytes]) -> bytes:
