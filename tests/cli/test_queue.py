@@ -14,12 +14,14 @@ from hosts.queue.queue_runs import queued, start_queue
 from tuitrain.cli.parser import parse
 from tuitrain.errors import ConfigError, RunError
 from tuitrain.hosts.sweeps.create import start_new_sweep
+from tuitrain.runs.catalog.follow import follow
 from tuitrain.runs.folder import RunFolder, folders, shown_status
 from tuitrain.runs.process import alive
 from tuitrain.runs.queue import QueueFolder
 from tuitrain.runs.sweeps.catalog import list_sweeps
 from tuitrain.runs.sweeps.index import SweepIndex, sweep_status
 from tuitrain.runs.waiting import cancel, in_queue
+from tuitrain.widgets.panels import run_report
 
 HOSTILE = "\x1b[2J[red]x[/]"
 
@@ -127,6 +129,24 @@ def test_hold_release_priority_and_cancel(
         tuitrain("queue", "release", "third")
     with pytest.raises(RunError, match="No queue is running"):
         tuitrain("queue", "stop")
+
+
+def test_a_run_that_never_trained_shows_no_facts_about_its_training(
+    tuitrain: Callable[..., int], runs_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = queued(runs_dir, "first")
+    tuitrain("queue", "cancel", "first")
+    capsys.readouterr()
+    assert tuitrain("show", run.id) == 0
+    shown = capsys.readouterr().out
+    follower = follow(run)
+    follower.read_all()
+    page = run_report.summary(follower, []).plain
+    assert "stopped" in shown
+    assert "0 of 1" in page
+    for missing in (" 0 parameters", " 0 threads", "images/s", "versions"):
+        assert missing not in shown
+        assert missing not in page
 
 
 def test_the_list_shows_what_trains(

@@ -124,7 +124,7 @@ def _print_settings(entry: Entry) -> None:
         tags = ", ".join(f"{tag} ({points:,})" for tag, points in info.curves.items())
         logged = "" if entry.folder.editable else f": {plain(tags, 2000) or 'no numbers'}"
         print_line(f"read from {info.files}{logged}")
-    else:
+    elif info.model:
         print_line(f"{plain(info.model)} · {info.parameters:,} parameters · {plain(info.hardware)}")
     print_line(f"settings: {plain(differing, 2000) or ('unknown' if external else 'all defaults')}")
     if isinstance(info, ExternalRunInfo) and info.results:

@@ -140,9 +140,9 @@ def _own_facts(run: Follower) -> dict[str, str]:
     versions = " · ".join(
         f"{plain(name, 20)} {plain(version, 30)}" for name, version in list(info.versions.items())[:8]
     )
-    return {
+    facts = {
         "model": f"{plain(info.model)} · {info.parameters:,} parameters",
-        "data": f"{without_folder(run.config.data.dataset)} · {sizes}",
+        "data": " · ".join(filter(None, (without_folder(run.config.data.dataset), sizes))),
         "epochs": f"{state.epoch} of {state.epochs} · {counted(state.step, 'step')}",
         "time": f"{units.duration(state.seconds)} of training · {units.rate(state.samples_per_second)} images/s",
         "host": f"{plain(info.host)} · {plain(info.hardware)} · {counted(info.threads, 'thread')}",
@@ -152,6 +152,9 @@ def _own_facts(run: Follower) -> dict[str, str]:
         "started": _started(run),
         "folder": plain(run.folder.path, 1000),
     }
+    # Nothing is known of these before the run has built its network.
+    unknown = () if info.model else ("model", "time", "host", "versions")
+    return {name: text for name, text in facts.items() if name not in unknown}
 
 
 def _external_facts(run: Follower, info: ExternalRunInfo) -> dict[str, str]:
