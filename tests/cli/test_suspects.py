@@ -48,14 +48,18 @@ def test_images_are_listed_by_doubt(run: str, capfd: pytest.CaptureFixture[str])
 def test_weak_features_are_named(run: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
     image = Image("test", 0, "", 0)
     for margins, warning in (
-        ([-0.9, -0.4, 0.5, 0.5], " · many may be hard images: similar ones contradict 50.00 % of all labels"),
+        ([-0.9, -0.4, 0.5, 0.5], "many may be hard images: similar ones contradict 50.00 % of all labels"),
         ([-0.9, 0.5, 0.5, 0.5], ""),
     ):
         suspects = tuple(Suspect(image, 1, 0.1, margin, margin < -0.5) for margin in margins)
         report = Report(("ant", "bee"), suspects, ())
         monkeypatch.setattr("tuitrain.cli.commands.suspects.find_suspects", lambda *_, report=report, **__: report)
         assert main(["suspects", run]) == 0
-        assert capfd.readouterr().out.splitlines()[0] == f"1 of 4 labels are likely wrong{warning}"
+        assert (
+            capfd.readouterr().out.splitlines()[0] == f"1 of 4 labels is likely wrong{f' · {warning}' * bool(warning)}"
+        )
+        assert main(["suspects", run, "--json"]) == 0
+        assert json.loads(capfd.readouterr().out)["warning"] == (warning or None)
 
 
 def test_the_list_serves_as_labels_and_as_excluded_images(

@@ -47,10 +47,9 @@ def _remedy(folder: RunFolder) -> str:
 
 
 def _print_threshold(found: dict[str, Any]) -> None:
-    print_line(
-        f"threshold {units.percent(found['probability'])}: rejects {units.percent(found['rejected'])} of the images,"
-        f" {units.percent(found['accuracy'])} of the others correct"
-    )
+    others = "" if found["accuracy"] is None else f", {units.percent(found['accuracy'])} of the others correct"
+    rejected = units.percent(found["rejected"])
+    print_line(f"threshold {units.percent(found['probability'])}: rejects {rejected} of the images{others}")
     rows = [
         [plain(each["class"], 20), units.percent(each["precision"]), units.percent(each["recall"])]
         for each in found["classes"]

@@ -16,6 +16,7 @@ from tuitrain.errors import RunError
 from tuitrain.hosts.suspects.find import find_suspects
 from tuitrain.hosts.suspects.report import Image, Pair, Report, Suspect
 from tuitrain.runs.catalog.listing import find
+from tuitrain.text import counted
 
 # Rows of the tables for people.
 TOP = 20
@@ -45,6 +46,7 @@ def _document(report: Report, suspects: Sequence[Suspect], pairs: Sequence[Pair]
         return asdict(image) | {"label": report.classes[image.label]}
 
     return {
+        "warning": report.warning or None,
         "suspects": [
             described(each.image)
             | {
@@ -91,7 +93,7 @@ def _print_csv(suspects: Sequence[Suspect], classes: Sequence[str]) -> None:
 def _print(suspects: Sequence[Suspect], pairs: Sequence[Pair], report: Report, top: int) -> None:
     wrong, classes = sum(each.wrong for each in suspects), report.classes
     warning = f" · {report.warning}" if report.warning else ""
-    print_line(f"{wrong:,} of {len(suspects):,} labels are likely wrong{warning}")
+    print_line(f"{wrong:,} of {len(suspects):,} labels {'is' if wrong == 1 else 'are'} likely wrong{warning}")
     titles = ["split", "image", "label", "suggested", "probability of label", "margin", ""]
     rows = [
         [
@@ -104,7 +106,7 @@ def _print(suspects: Sequence[Suspect], pairs: Sequence[Pair], report: Report, t
     if not pairs:
         print_line("no duplicates")
         return
-    print_line(f"\n{len(pairs):,} {'pair' if len(pairs) == 1 else 'pairs'} of duplicates, those across splits first")
+    print_line(f"\n{counted(len(pairs), 'pair')} of duplicates, those across splits first")
     lines = [
         [_place(pair.first), classes[pair.first.label], _place(pair.second), classes[pair.second.label], _kind(pair)]
         for pair in pairs[:top]
