@@ -38,7 +38,8 @@ async def test_who_uses_the_gpus(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
             if "[b]mine" not in (shown := text(app)) and "no answer" not in shown:
                 break
             await pilot.pause(MIN_INTERVAL)
-        assert "93 %" not in shown
+        # The head shows the load of this machine, which may be equal.
+        assert "93 %" not in next(line for line in shown.splitlines() if "61.0 GB" in line)
         assert "back" in footer(app)
         await pilot.press("U")
         assert not isinstance(app.screen, MachineScreen)
