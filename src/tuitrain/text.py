@@ -34,7 +34,12 @@ def listed(names: Sequence[str], limit: int = 10) -> str:
 
 def counted(count: int, noun: str) -> str:
     """Return a number and its noun: `1 epoch`, `2,000 epochs`."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+    return f"{count:,} {noun_for(count, noun)}"
+
+
+def noun_for(count: object, noun: str) -> str:
+    """Return the singular `noun` for the number 1, and its plural for anything else."""
+    return noun if count == 1 else f"{noun}s"
 
 
 def thousands(value: float) -> tuple[float, str]:

@@ -10,6 +10,7 @@ from tuitrain.config.formatting import format_value
 from tuitrain.config.values import changed_settings
 from tuitrain.runs.catalog.listing import Entry
 from tuitrain.runs.records import Best, Score, ShownStatus, State
+from tuitrain.text import noun_for
 
 if TYPE_CHECKING:
     from tuitrain.runs.follower import Follower
@@ -52,7 +53,7 @@ def settings_in_words(entry: "Entry | Follower", without: Collection[str] = ()) 
         without_folder(config.data.dataset),
         model(entry),
         f"{config.optimizer.name} {format_value(lr)}",
-        f"{format_value(epochs)} epoch{'' if epochs == 1 else 's'}",
+        f"{format_value(epochs)} {noun_for(epochs, 'epoch')}",
         f"batch {config.data.batch_size}",
     ]
     words += [f"{key.partition('.')[2].replace('_', ' ')} {value}" for key, value in values.items() if key not in MAIN]
@@ -135,4 +136,4 @@ def epochs(entry: "Entry | Follower") -> str:
 
 
 def counted_epochs(entry: "Entry | Follower") -> str:
-    return f"{epochs(entry)} epoch{'' if entry.state.epochs == 1 else 's'}"
+    return f"{epochs(entry)} {noun_for(entry.state.epochs, 'epoch')}"

@@ -7,6 +7,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tuitrain.config.schema import Schedule
+from tuitrain.text import noun_for
 
 # one-cycle starts at this fraction of the peak and, without a warm-up, rises during this fraction of the run.
 ONE_CYCLE_START = 1 / 25
@@ -66,7 +67,7 @@ class LRCurve(Struct, frozen=True):
     @property
     def _spanned(self) -> str:
         count = (self.end or self.epochs) - self.start / self.steps_per_epoch
-        return f"{count:.4g} epoch{'s' * (count != 1)}"
+        return f"{count:.4g} {noun_for(count, 'epoch')}"
 
     def choices(self, epochs: int, step: int) -> list[tuple[Extension, str, str]]:
         """Return the choices for a new number of epochs, each with a title and its learning rates. Return none if the
